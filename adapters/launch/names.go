@@ -1,0 +1,21 @@
+// Package launch holds the rules for what an adapter may start and reach: the
+// argument splitter, the rules for environment variables, the guard for remote
+// URLs, and the names of the internal headers. The API and the bridge share
+// it, so that what was judged at POST is what runs. It decides nothing about
+// who may ask.
+package launch
+
+// InternalHeaderPrefix begins every header that the gateway speaks with itself.
+// Envoy removes such headers from requests at the edge, and from responses.
+const InternalHeaderPrefix = "x-mooring-"
+
+// The internal headers.
+const (
+	// HeaderEndpoint carries the endpoint that a request is pinned to, as
+	// Envoy's stateful_session filter reads and writes it: base64 of the
+	// address.
+	HeaderEndpoint = "x-mooring-endpoint"
+	// HeaderPrincipal carries adapters.Principal.Hash to the bridge, which
+	// keeps users apart by it.
+	HeaderPrincipal = "x-mooring-principal"
+)

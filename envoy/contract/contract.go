@@ -1,0 +1,123 @@
+// Package contract holds the names and values that both sides of Envoy share:
+// what the control plane writes into Envoy's configuration and what the
+// external processor is handed back with each request. It does nothing with
+// them.
+package contract
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+// Names of clusters. Envoy's own begin with InternalClusterPrefix and those of
+// adapters with AdapterClusterPrefix, so that no adapter can be named like one
+// of Envoy's own.
+const (
+	InternalClusterPrefix = "mooring.internal."
+	// ClusterADS is the control plane's aggregated discovery service.
+	ClusterADS = InternalClusterPrefix + "ads"
+	// ClusterAPI is the control plane's HTTP API.
+	ClusterAPI = InternalClusterPrefix + "api"
+	// ClusterControlPlaneOps is the control plane's metrics and health.
+	ClusterControlPlaneOps = InternalClusterPrefix + "xds-ops"
+	// ClusterExtProc is the external processor and access log service.
+	ClusterExtProc = InternalClusterPrefix + "extproc"
+	// ClusterExtProcOps is the external processor's metrics and health.
+	ClusterExtProcOps = InternalClusterPrefix + "extproc-ops"
+	// ClusterEnvoyAdmin is Envoy's own admin interface, for its metrics.
+	ClusterEnvoyAdmin = InternalClusterPrefix + "envoy-admin"
+
+	AdapterClusterPrefix = "adapter/"
+)
+
+// AdapterCluster is the name of the cluster, and of the endpoint resource, of
+// the adapter.
+func AdapterCluster(name string) string { return AdapterClusterPrefix + name }
+
+// Names of filters, listeners, routes and metadata.
+const (
+	// FilterExtProc is the name in the filter list and the key of per-route
+	// configuration.
+	FilterExtProc = "envoy.filters.http.ext_proc"
+	// FilterStripResponse removes internal and dangerous response headers.
+	FilterStripResponse = "mooring.strip_response"
+	// ListenerPublic serves MCP and the API.
+	ListenerPublic = "mooring.public"
+	// ListenerOps serves metrics.
+	ListenerOps = "mooring.ops"
+	// RoutesPublic is the route configuration of ListenerPublic.
+	RoutesPublic = "mooring.public"
+	// MetadataNamespace is the dynamic metadata that the external processor
+	// emits for the access log, and the route metadata of the fast route.
+	MetadataNamespace = "mooring"
+)
+
+// PolicyMetadataKey is the gRPC initial metadata that carries a route's Policy
+// to the external processor.
+const PolicyMetadataKey = "x-mooring-policy"
+
+// Policy is what the external processor must know of an adapter to judge a
+// request to it. The route carries it, so that policy and route arrive in one
+// snapshot and can never disagree.
+type Policy struct {
+	// Adapter is the adapter's name.
+	Adapter string `json:"adapter"`
+	// UID is the adapter's ID.
+	UID adapters.UID `json:"uid"`
+	// Version changes whenever anything in the policy does. Session tokens
+	// carry it.
+	Version string `json:"pv"`
+	// CreatedBy and RequiredRoles are the adapter's Access.
+	CreatedBy     string   `json:"createdBy"`
+	RequiredRoles []string `json:"requiredRoles,omitempty"`
+	// Route is which of the adapter's routes matched.
+	Route Route `json:"route"`
+}
+
+// Route names one of the routes of an adapter, in order of matching.
+type Route string
+
+const (
+	// RouteSession has an Mcp-Session-Id.
+	RouteSession Route = "session"
+	// RouteModern has a protocol version of the modern era and no session.
+	RouteModern Route = "modern"
+	// RouteBirth is all else: the only one where response headers are looked
+	// at, since a session may be born.
+	RouteBirth Route = "birth"
+)
+
+// Access is the part of p that decides who may read the adapter.
+func (p Policy) Access() adapters.Access {
+	return adapters.Access{CreatedBy: p.CreatedBy, RequiredRoles: p.RequiredRoles}
+}
+
+// Encode is p as gRPC metadata: base64url of JSON, since a percent sign in a
+// value would be a format string to Envoy.
+func (p Policy) Encode() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic("contract: a policy of strings cannot fail to marshal: " + err.Error())
+	}
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// DecodePolicy is the inverse of Encode. A policy without UID or adapter name
+// is an error.
+func DecodePolicy(text string) (Policy, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return Policy{}, fmt.Errorf("decoding policy: %w", err)
+	}
+	var p Policy
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return Policy{}, fmt.Errorf("decoding policy: %w", err)
+	}
+	if p.UID == "" || p.Adapter == "" {
+		return Policy{}, fmt.Errorf("decoding policy: no adapter named")
+	}
+	return p, nil
+}
