@@ -1,0 +1,59 @@
+package launch
+
+import (
+	"slices"
+	"strings"
+)
+
+// The variables that the gateway and its bridges speak with.
+const (
+	// InstanceVariable holds the id of the instance that a process belongs to:
+	// set for each bridge, and by the bridge for each of its children, so that
+	// what a killed bridge leaves behind can be found.
+	InstanceVariable = "MOORING_INSTANCE"
+
+	reservedPrefix = "MOORING_"
+)
+
+// The variables that tell the bridge what to run.
+const (
+	// CommandVariable names the stdio server's program.
+	CommandVariable = "MCP_COMMAND"
+	// ArgsVariable holds its arguments, as SplitArgs reads them.
+	ArgsVariable = "MCP_ARGS"
+	// ProxyURLVariable names the remote server, as CheckURL judges it.
+	ProxyURLVariable = "MCP_PROXY_URL"
+)
+
+// ChildEnvironment is what a bridge gives to its children, when environ
+// ("NAME=value" each) is its own environment: all but what was meant for the
+// bridge itself, and the id of the instance that they belong to (none when
+// instance is empty). Of a name that is there twice, the last value counts, as
+// in os/exec. The order is that of environ.
+func ChildEnvironment(environ []string, instance string) []string {
+	child := make([]string, 0, len(environ)+1)
+	seen := map[string]bool{}
+	for _, variable := range slices.Backward(environ) {
+		name, _, ok := strings.Cut(variable, "=")
+		if !ok || name == "" || seen[name] || forBridge(name) {
+			continue
+		}
+		seen[name] = true
+		child = append(child, variable)
+	}
+	slices.Reverse(child)
+	if instance != "" {
+		child = append(child, InstanceVariable+"="+instance)
+	}
+	return child
+}
+
+// forBridge reports whether the variable is read by the bridge. Other MCP_*
+// names belong to the server: many servers have settings under that prefix.
+func forBridge(name string) bool {
+	switch name {
+	case CommandVariable, ArgsVariable, ProxyURLVariable, "MCP_LISTEN", "MCP_PROCESS", "MCP_SESSION_RECOVERY":
+		return true
+	}
+	return strings.HasPrefix(name, reservedPrefix)
+}
