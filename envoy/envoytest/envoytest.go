@@ -42,12 +42,17 @@ type Envoy struct {
 type Option func(*options)
 
 type options struct {
-	args     []string
-	logLevel string
+	args      []string
+	logLevel  string
+	adminOnly bool
 }
 
 // LogLevel sets Envoy's log level. The default is warning.
 func LogLevel(level string) Option { return func(o *options) { o.logLevel = level } }
+
+// AdminOnly makes Start return as soon as the admin interface answers, for an
+// Envoy whose control plane is not there and which is therefore not live.
+func AdminOnly() Option { return func(o *options) { o.adminOnly = true } }
 
 // Args adds command line arguments.
 func Args(args ...string) Option {
@@ -96,7 +101,9 @@ func Start(tb testing.TB, bootstrap []byte, opts ...Option) *Envoy {
 	}
 	e := &Envoy{tb: tb, dir: dir, proc: proc, client: unixClient(admin)}
 	tb.Cleanup(e.stop)
-	e.awaitLive()
+	e.await(func(status int, body []byte) bool {
+		return o.adminOnly || status == http.StatusOK && bytes.HasPrefix(body, []byte("LIVE"))
+	})
 	return e
 }
 
@@ -167,14 +174,14 @@ func SocketDir(tb testing.TB) string {
 	return dir
 }
 
-func (e *Envoy) awaitLive() {
+// await returns once the answer to GET /ready is enough.
+func (e *Envoy) await(enough func(status int, body []byte) bool) {
 	e.tb.Helper()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	timeout := time.After(startTimeout)
 	for {
-		if status, body, err := e.get("/ready"); err == nil && status == http.StatusOK &&
-			bytes.HasPrefix(body, []byte("LIVE")) {
+		if status, body, err := e.get("/ready"); err == nil && enough(status, body) {
 			return
 		}
 		select {
@@ -182,7 +189,7 @@ func (e *Envoy) awaitLive() {
 		case <-e.proc.Done():
 			e.tb.Fatalf("envoy ended at its start: %v", e.proc.Err())
 		case <-timeout:
-			e.tb.Fatalf("envoy was not live after %v", startTimeout)
+			e.tb.Fatalf("envoy was not ready after %v", startTimeout)
 		}
 	}
 }

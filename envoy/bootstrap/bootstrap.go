@@ -1,0 +1,182 @@
+// Package bootstrap renders what Envoy is started with: who it is, where its
+// control plane and external processor are, and its limits. Listeners, routes
+// and adapters come later, from the control plane. It starts nothing and reads
+// no files.
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+// Config is what a bootstrap depends on. Every socket is the absolute path of a
+// Unix socket.
+type Config struct {
+	// NodeID and NodeCluster name this Envoy to the control plane. Required.
+	NodeID      string `json:"nodeID"`
+	NodeCluster string `json:"nodeCluster"`
+
+	// AdminSocket is where Envoy's admin interface is made, with mode 0600.
+	AdminSocket string `json:"adminSocket"`
+	// ADSSocket, APISocket and XDSOpsSocket are the control plane's.
+	ADSSocket    string `json:"adsSocket"`
+	APISocket    string `json:"apiSocket"`
+	XDSOpsSocket string `json:"xdsOpsSocket"`
+	// ExtProcSocket and ExtProcOpsSocket are the external processor's.
+	ExtProcSocket    string `json:"extProcSocket"`
+	ExtProcOpsSocket string `json:"extProcOpsSocket"`
+
+	// MaxConnections bounds the connections of all clients together; more are
+	// closed at once. Required: there is no safe "unlimited".
+	MaxConnections uint32 `json:"maxConnections"`
+	// MaxHeapBytes is where Envoy stops accepting requests rather than being
+	// killed. Zero means no bound.
+	MaxHeapBytes uint64 `json:"maxHeapBytes"`
+}
+
+// maxOpsConnections is far above any number of scrapers.
+const maxOpsConnections = 256
+
+// Validate names every fault of c.
+func (c Config) Validate() error {
+	var faults []error
+	if c.NodeID == "" || c.NodeCluster == "" {
+		faults = append(faults, errors.New("node id and cluster are required"))
+	}
+	for _, s := range []struct{ name, path string }{
+		{"admin", c.AdminSocket}, {"ADS", c.ADSSocket}, {"API", c.APISocket}, {"xds operations", c.XDSOpsSocket},
+		{"extproc", c.ExtProcSocket}, {"extproc operations", c.ExtProcOpsSocket},
+	} {
+		if !filepath.IsAbs(s.path) {
+			faults = append(faults, fmt.Errorf("%s socket %q is not an absolute path", s.name, s.path))
+		}
+	}
+	if c.MaxConnections == 0 {
+		faults = append(faults, errors.New("a maximum of connections is required"))
+	}
+	return errors.Join(faults...)
+}
+
+// Render is c as the YAML that Envoy reads, the same text for the same c.
+func Render(c Config) ([]byte, error) {
+	b, err := Build(c)
+	if err != nil {
+		return nil, err
+	}
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("rendering bootstrap: %w", err)
+	}
+	// Through JSON to YAML, which sorts the keys: protojson varies its spaces
+	// from build to build.
+	text, err = yaml.JSONToYAML(text)
+	if err != nil {
+		return nil, fmt.Errorf("rendering bootstrap: %w", err)
+	}
+	return text, nil
+}
+
+// Build is c as Envoy's own message.
+func Build(c Config) (*bootstrapv3.Bootstrap, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("rendering bootstrap: %w", err)
+	}
+	overload, err := overloadManager(c)
+	if err != nil {
+		return nil, err
+	}
+	clusters, err := clusters(c)
+	if err != nil {
+		return nil, err
+	}
+	runtime, err := layeredRuntime(c)
+	if err != nil {
+		return nil, err
+	}
+	return &bootstrapv3.Bootstrap{
+		Node:             &corev3.Node{Id: c.NodeID, Cluster: c.NodeCluster},
+		Admin:            &bootstrapv3.Admin{Address: pipe(c.AdminSocket, 0o600)},
+		StaticResources:  &bootstrapv3.Bootstrap_StaticResources{Clusters: clusters},
+		DynamicResources: dynamicResources(),
+		OverloadManager:  overload,
+		LayeredRuntime:   runtime,
+		// The statistics of a cluster are made at its first request: thousands
+		// of adapters that nobody calls cost next to nothing.
+		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
+	}, nil
+}
+
+func dynamicResources() *bootstrapv3.Bootstrap_DynamicResources {
+	ads := &corev3.ConfigSource{
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+	}
+	return &bootstrapv3.Bootstrap_DynamicResources{
+		AdsConfig: &corev3.ApiConfigSource{
+			ApiType:             corev3.ApiConfigSource_DELTA_GRPC,
+			TransportApiVersion: corev3.ApiVersion_V3,
+			GrpcServices: []*corev3.GrpcService{{
+				TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
+					ClusterName: contract.ClusterADS,
+					// Envoy's own back-off reaches 30 s, for which a restarted
+					// control plane would push nothing.
+					RetryPolicy: &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{
+						BaseInterval: durationpb.New(reconnectBase),
+						MaxInterval:  durationpb.New(reconnectMax),
+					}},
+				}},
+			}},
+		},
+		CdsConfig: ads,
+		LdsConfig: ads,
+	}
+}
+
+// layeredRuntime has no admin layer, so that nothing changes Envoy's behaviour
+// at run time but the control plane.
+func layeredRuntime(c Config) (*bootstrapv3.LayeredRuntime, error) {
+	layer, err := structpb.NewStruct(map[string]any{
+		"envoy.resource_limits.listener." + contract.ListenerPublic + ".connection_limit": int64(c.MaxConnections),
+		"envoy.resource_limits.listener." + contract.ListenerOps + ".connection_limit":    maxOpsConnections,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rendering runtime: %w", err)
+	}
+	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
+		Name:           "static",
+		LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: layer},
+	}}}, nil
+}
+
+func clusters(c Config) ([]*clusterv3.Cluster, error) {
+	var all []*clusterv3.Cluster
+	for _, s := range []struct {
+		name, socket string
+		grpc         bool
+	}{
+		{contract.ClusterADS, c.ADSSocket, true},
+		{contract.ClusterAPI, c.APISocket, false},
+		{contract.ClusterControlPlaneOps, c.XDSOpsSocket, false},
+		{contract.ClusterExtProc, c.ExtProcSocket, true},
+		{contract.ClusterExtProcOps, c.ExtProcOpsSocket, false},
+		{contract.ClusterEnvoyAdmin, c.AdminSocket, false},
+	} {
+		cluster, err := cluster(s.name, s.socket, s.grpc)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cluster)
+	}
+	return all, nil
+}
