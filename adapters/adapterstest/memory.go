@@ -1,0 +1,140 @@
+// Package adapterstest holds the suite that every Store passes, and fakes of
+// Store and Deployer for the tests of other packages.
+package adapterstest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+// Store is an adapters.Store in memory. The zero value is empty and ready.
+type Store struct {
+	adapters.Notifier
+
+	mu       sync.Mutex
+	records  map[string]adapters.Adapter
+	revision int
+	err      error
+}
+
+var _ adapters.Store = (*Store)(nil)
+
+// Fail makes every call answer err, until it is called with nil.
+func (s *Store) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// Create implements adapters.Store.
+func (s *Store) Create(ctx context.Context, a adapters.Adapter) (adapters.Adapter, error) {
+	return s.write(ctx, func() (adapters.Adapter, error) {
+		if _, taken := s.records[a.Name]; taken {
+			return adapters.Adapter{}, adapters.ErrExists
+		}
+		return s.put(a), nil
+	})
+}
+
+// Get implements adapters.Store.
+func (s *Store) Get(ctx context.Context, name string) (adapters.Adapter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.broken(ctx); err != nil {
+		return adapters.Adapter{}, err
+	}
+	return s.at(name, "")
+}
+
+// List implements adapters.Store.
+func (s *Store) List(ctx context.Context) ([]adapters.Adapter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.broken(ctx); err != nil {
+		return nil, err
+	}
+	all := []adapters.Adapter{}
+	for _, name := range slices.Sorted(maps.Keys(s.records)) {
+		all = append(all, copied(s.records[name]))
+	}
+	return all, nil
+}
+
+// Update implements adapters.Store.
+func (s *Store) Update(ctx context.Context, a adapters.Adapter, ifAt adapters.Revision) (adapters.Adapter, error) {
+	return s.write(ctx, func() (adapters.Adapter, error) {
+		current, err := s.at(a.Name, ifAt)
+		if err == nil && current.ID != a.ID {
+			err = adapters.ErrStale
+		}
+		if err != nil {
+			return adapters.Adapter{}, err
+		}
+		return s.put(a), nil
+	})
+}
+
+// Delete implements adapters.Store.
+func (s *Store) Delete(ctx context.Context, name string, ifAt adapters.Revision) error {
+	_, err := s.write(ctx, func() (adapters.Adapter, error) {
+		if _, err := s.at(name, ifAt); err != nil {
+			return adapters.Adapter{}, err
+		}
+		delete(s.records, name)
+		return adapters.Adapter{}, nil
+	})
+	return err
+}
+
+func (s *Store) write(ctx context.Context, do func() (adapters.Adapter, error)) (adapters.Adapter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.broken(ctx); err != nil {
+		return adapters.Adapter{}, err
+	}
+	a, err := do()
+	if err != nil {
+		return adapters.Adapter{}, err
+	}
+	s.Notify()
+	return a, nil
+}
+
+func (s *Store) broken(ctx context.Context) error {
+	if s.err != nil {
+		return s.err
+	}
+	return ctx.Err()
+}
+
+func (s *Store) at(name string, ifAt adapters.Revision) (adapters.Adapter, error) {
+	current, found := s.records[name]
+	switch {
+	case !found:
+		return adapters.Adapter{}, adapters.ErrNotFound
+	case ifAt != "" && current.Revision != ifAt:
+		return adapters.Adapter{}, adapters.ErrStale
+	}
+	return copied(current), nil
+}
+
+func (s *Store) put(a adapters.Adapter) adapters.Adapter {
+	s.revision++
+	a.Revision = adapters.Revision(strconv.Itoa(s.revision))
+	if s.records == nil {
+		s.records = map[string]adapters.Adapter{}
+	}
+	s.records[a.Name] = copied(a)
+	return copied(a)
+}
+
+// copied is a in memory of its own.
+func copied(a adapters.Adapter) adapters.Adapter {
+	a.Spec = a.Normalize()
+	return a
+}
