@@ -1,0 +1,137 @@
+// Package keys holds key rings that are folders of files, and signs and
+// verifies session tokens with them. The file with the highest name signs and
+// all of them verify, so that a key is rotated by adding a file and, once what
+// it signed has expired, taking the old one away. The package knows nothing of
+// what a token says.
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Extension ends the name of every key file. Other files in the folder are
+// ignored.
+const Extension = ".pem"
+
+// ErrNoKey is in the chain of the error for a folder without a key.
+var ErrNoKey = errors.New("no session key")
+
+// maxKeyFile bounds what is read of one file: a P-256 key has 241 bytes.
+const maxKeyFile = 16 << 10
+
+// set is an immutable ring: the keys of a folder as they were at one moment.
+type set struct {
+	newest string
+	signer jose.Signer
+	public map[string]*ecdsa.PublicKey
+}
+
+// load reads the folder. Any file in it that is not a usable key is an error,
+// so that a ring is never quietly smaller than the operator thinks.
+func load(dir string) (*set, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("reading key folder: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), Extension) && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w in %s: start the mooring launcher, which makes one, or make one with "+
+			"\"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s\"",
+			ErrNoKey, dir, filepath.Join(dir, "20060102T150405Z"+Extension))
+	}
+	sort.Strings(names)
+	s := &set{public: make(map[string]*ecdsa.PublicKey, len(names))}
+	for _, name := range names {
+		key, err := readKey(filepath.Join(dir, name))
+		if err != nil {
+			return nil, fmt.Errorf("reading key %s: %w", name, err)
+		}
+		if err := s.add(key); err != nil {
+			return nil, fmt.Errorf("using key %s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// add puts key into the set, as the newest.
+func (s *set) add(key *ecdsa.PrivateKey) error {
+	id, err := keyID(&key.PublicKey)
+	if err != nil {
+		return err
+	}
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: id}},
+		(&jose.SignerOptions{}).WithType(tokenType))
+	if err != nil {
+		return fmt.Errorf("making signer: %w", err)
+	}
+	s.newest, s.signer, s.public[id] = id, signer, &key.PublicKey
+	return nil
+}
+
+// equal reports whether both sets sign and verify with the same keys.
+func (s *set) equal(other *set) bool {
+	if s.newest != other.newest || len(s.public) != len(other.public) {
+		return false
+	}
+	for id := range s.public {
+		if other.public[id] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func readKey(path string) (*ecdsa.PrivateKey, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxKeyFile {
+		return nil, errors.New("not a key file")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "PRIVATE KEY" || len(strings.TrimSpace(string(rest))) > 0 {
+		return nil, errors.New("not one PEM block of type PRIVATE KEY (PKCS#8)")
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("parsing PKCS#8: %w", err)
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("not an ECDSA key on P-256")
+	}
+	return key, nil
+}
+
+// keyID is the RFC 7638 thumbprint: the same for the same key in any file.
+func keyID(key *ecdsa.PublicKey) (string, error) {
+	thumbprint, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("computing thumbprint: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(thumbprint), nil
+}

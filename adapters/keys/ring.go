@@ -1,0 +1,100 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settle is how long the folder must be quiet before it is read: writers
+	// and Kubernetes' symlink swaps make several events.
+	settle = 100 * time.Millisecond
+	// lookAgain is how often the folder is read without an event, for file
+	// systems that send none and for a folder that was itself replaced.
+	lookAgain = 30 * time.Second
+)
+
+// Ring is a folder of keys, kept up to date by Run. It is safe for use by
+// several goroutines.
+type Ring struct {
+	dir     string
+	log     *slog.Logger
+	current atomic.Pointer[set]
+	// broken is the error that the last reload ended with, so that it is
+	// logged once. Only Run touches it.
+	broken string
+}
+
+// Open reads the keys (*.pem: PKCS#8, ECDSA P-256) in dir. A folder without
+// one is an error with ErrNoKey in its chain that says what to do.
+func Open(dir string, log *slog.Logger) (*Ring, error) {
+	s, err := load(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{dir: dir, log: log}
+	r.current.Store(s)
+	return r, nil
+}
+
+// Holds reports whether the key of that id is in the ring now.
+func (r *Ring) Holds(keyID string) bool { return r.current.Load().public[keyID] != nil }
+
+// SigningKeyID is the id of the key that signs now.
+func (r *Ring) SigningKeyID() string { return r.current.Load().newest }
+
+// Run reads the folder again whenever something in it changes, until ctx ends.
+// A folder that cannot be used leaves the ring as it is, and is logged.
+func (r *Ring) Run(ctx context.Context) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watching key folder: %w", err)
+	}
+	defer watcher.Close()
+	if err := watcher.Add(r.dir); err != nil {
+		return fmt.Errorf("watching key folder: %w", err)
+	}
+	// What changed between Open and here.
+	due := time.NewTimer(0)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-watcher.Events:
+			due.Reset(settle)
+		case err := <-watcher.Errors:
+			r.log.Warn("watching key folder", "error", err)
+			due.Reset(settle)
+		case <-due.C:
+			r.reload()
+			// A no-op, unless the folder itself was replaced.
+			if err := watcher.Add(r.dir); err != nil {
+				r.log.Warn("watching key folder", "error", err)
+			}
+			due.Reset(lookAgain)
+		}
+	}
+}
+
+// reload replaces the ring by what the folder holds now.
+func (r *Ring) reload() {
+	s, err := load(r.dir)
+	if err != nil {
+		if r.broken != err.Error() {
+			r.broken = err.Error()
+			r.log.Error("session keys cannot be read; the keys read before stay in use", "error", err)
+		}
+		return
+	}
+	r.broken = ""
+	if old := r.current.Load(); !s.equal(old) {
+		r.current.Store(s)
+		r.log.Info("session keys replaced", "keys", len(s.public), "signing_key", s.newest)
+	}
+}
