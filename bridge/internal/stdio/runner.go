@@ -1,0 +1,235 @@
+package stdio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Runner starts children of one Command and owns all child processes of this
+// process: nothing else in it may start any, for it would reap them.
+type Runner struct {
+	cmd    Command
+	starts chan startRequest
+	closed chan struct{} // closed when Run no longer starts any
+
+	mu       sync.Mutex
+	children map[int]*Child // by pid, from fork until reaped
+	count    int
+
+	wg sync.WaitGroup
+}
+
+type startRequest struct {
+	answer chan startAnswer
+}
+
+type startAnswer struct {
+	child *Child
+	err   error
+}
+
+// NewRunner returns a Runner, which starts children once Run is called.
+func NewRunner(cmd Command) *Runner {
+	return &Runner{
+		cmd:      cmd.withDefaults(),
+		starts:   make(chan startRequest),
+		closed:   make(chan struct{}),
+		children: make(map[int]*Child),
+	}
+}
+
+// Run serves Start until ctx ends, then ends all children and returns when they,
+// and everything that they had started, are gone.
+func (r *Runner) Run(ctx context.Context) error {
+	if err := sealDescriptors(); err != nil {
+		return err
+	}
+	// Orphans of children become children of this process, which alone can find
+	// and reap them then.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("becoming the reaper of orphans: %w", err)
+	}
+	reaping, stopReaping := context.WithCancel(context.Background())
+	reaped := make(chan struct{})
+	go func() {
+		defer close(reaped)
+		r.reapAll(reaping)
+	}()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		// All children are forked from one thread that outlives them: the kernel
+		// kills them when that thread ends, which it does when this process is
+		// killed, and must not do before.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		r.startAll(ctx)
+		r.stopChildren()
+		r.wg.Wait()
+	}()
+	<-ended
+	stopReaping()
+	<-reaped
+	killAll()
+	return nil
+}
+
+// startAll answers Start until ctx ends.
+func (r *Runner) startAll(ctx context.Context) {
+	defer close(r.closed)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case req := <-r.starts:
+			child, err := r.fork()
+			req.answer <- startAnswer{child, err}
+		}
+	}
+}
+
+// Start starts a child. Errors wrap ErrCommandNotFound when the program cannot
+// be executed, and are ErrEnded when Run has ended.
+func (r *Runner) Start() (*Child, error) {
+	req := startRequest{answer: make(chan startAnswer, 1)}
+	select {
+	case r.starts <- req:
+		answer := <-req.answer
+		return answer.child, answer.err
+	case <-r.closed:
+		return nil, ErrEnded
+	}
+}
+
+// Children is how many children there are, ending ones included.
+func (r *Runner) Children() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.children)
+}
+
+func (r *Runner) stopChildren() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.children {
+		c.Stop()
+	}
+}
+
+func (r *Runner) fork() (*Child, error) {
+	path, err := r.cmd.path()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCommandNotFound, err)
+	}
+	var ours, theirs [3]*os.File
+	for i := range ours {
+		read, write, err := os.Pipe()
+		if err != nil {
+			closeAll(append(ours[:], theirs[:]...)...)
+			return nil, fmt.Errorf("making a pipe: %w", err)
+		}
+		ours[i], theirs[i] = read, write
+		if i == 0 {
+			ours[i], theirs[i] = write, read
+		}
+	}
+	defer closeAll(theirs[:]...)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	mark := childVariable + "=" + strconv.Itoa(os.Getpid()) + "." + strconv.Itoa(r.count)
+	pid, err := syscall.ForkExec(path, append([]string{r.cmd.Name}, r.cmd.Args...), &syscall.ProcAttr{
+		Dir:   r.cmd.Dir,
+		Env:   append(r.cmd.Env[:len(r.cmd.Env):len(r.cmd.Env)], mark),
+		Files: []uintptr{theirs[0].Fd(), theirs[1].Fd(), theirs[2].Fd()},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		closeAll(ours[:]...)
+		return nil, fmt.Errorf("%w: %w", ErrCommandNotFound, &exec.Error{Name: r.cmd.Name, Err: err})
+	}
+	return r.adopt(pid, mark, ours), nil
+}
+
+// adopt makes a Child of a process that was just forked. r.mu is held, so that
+// the reaper does not see the process before the child is known.
+func (r *Runner) adopt(pid int, mark string, pipes [3]*os.File) *Child {
+	log := r.cmd.Log.With(slog.Int("child", r.count))
+	c := &Child{
+		cmd: r.cmd, pid: pid, mark: mark, log: log, words: newWords(log),
+		stdin: pipes[0], stdout: pipes[1], lines: newLineReader(pipes[1], r.cmd.MaxLine),
+		sending: make(chan struct{}, 1),
+		stop:    make(chan struct{}),
+		exited:  make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	c.sending <- struct{}{}
+	r.children[pid] = c
+	stderrRead := make(chan struct{})
+	r.wg.Go(func() {
+		defer close(stderrRead)
+		c.readStderr(pipes[2])
+	})
+	r.wg.Go(func() { c.supervise(stderrRead, r.reap) })
+	return c
+}
+
+// reap takes the child's status, by which its pid becomes free for others.
+func (r *Runner) reap(c *Child) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		_, err := unix.Wait4(c.pid, &c.status, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	delete(r.children, c.pid)
+}
+
+// reapAll notices which children have ended, and reaps orphans that they left.
+func (r *Runner) reapAll(ctx context.Context) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGCHLD)
+	defer signal.Stop(signals)
+	// Signals of many ends come as one, and none is lost by that; the ticker is
+	// only for what nobody thought of.
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+		case <-tick.C:
+		}
+		r.noticeEnded()
+	}
+}
+
+func (r *Runner) noticeEnded() {
+	pids := childrenOf(os.Getpid())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for pid, c := range r.children {
+		c.notice(pid)
+	}
+	for _, pid := range pids {
+		if r.children[pid] == nil {
+			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+	}
+}
