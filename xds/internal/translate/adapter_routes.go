@@ -1,0 +1,113 @@
+package translate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+const (
+	headerSession = "mcp-session-id"
+	headerVersion = "mcp-protocol-version"
+
+	// upstreamPath is where every server serves MCP.
+	upstreamPath = "/mcp"
+
+	// modernVersions are the protocol versions of the modern era: 2026-07-28
+	// and all dates after it.
+	modernVersions = `2026-07-(2[89]|3[01])|2026-(0[89]|1[0-2])-[0-9]{2}|20(2[7-9]|[3-9][0-9])-[0-9]{2}-[0-9]{2}`
+)
+
+// adapterRoutes are the routes of a's endpoint; the first that matches serves.
+// A route that Envoy serves by itself would come before them.
+func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
+	policy := policyOf(a)
+	return &routev3.RouteList{Routes: []*routev3.Route{
+		t.sessionRoute(policy),
+		t.modernRoute(policy),
+		t.birthRoute(policy),
+		// The prefix tree also brings what only begins like the endpoint.
+		apiRoute(),
+	}}
+}
+
+// sessionRoute serves requests that name a session.
+func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
+	r := t.adapterRoute(p, contract.RouteSession, &extprocv3.ExtProcOverrides{})
+	r.Match.Headers = []*routev3.HeaderMatcher{{
+		Name:                 headerSession,
+		HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
+	}}
+	// Servers echo their own id on each answer, and clients take it over.
+	r.ResponseHeadersToRemove = []string{headerSession}
+	return r
+}
+
+// modernRoute serves requests of the modern era, which has no sessions.
+func (t *Translator) modernRoute(p contract.Policy) *routev3.Route {
+	r := t.adapterRoute(p, contract.RouteModern, &extprocv3.ExtProcOverrides{})
+	r.Match.Headers = []*routev3.HeaderMatcher{headerIs(headerVersion, matching(modernVersions))}
+	r.ResponseHeadersToRemove = []string{headerSession}
+	return r
+}
+
+// birthRoute serves the rest. It alone shows response headers to the external
+// processor, which signs the session that may be in them.
+func (t *Translator) birthRoute(p contract.Policy) *routev3.Route {
+	mode := processingMode()
+	mode.ResponseHeaderMode = extprocv3.ProcessingMode_SEND
+	return t.adapterRoute(p, contract.RouteBirth, &extprocv3.ExtProcOverrides{ProcessingMode: mode})
+}
+
+func (t *Translator) adapterRoute(p contract.Policy, route contract.Route, o *extprocv3.ExtProcOverrides) *routev3.Route {
+	p.Route = route
+	o.GrpcInitialMetadata = []*corev3.HeaderValue{{Key: contract.PolicyMetadataKey, Value: p.Encode()}}
+	return &routev3.Route{
+		Name:  p.Adapter + "/" + string(route),
+		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: endpointPath(p.Adapter)}},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: contract.AdapterCluster(p.Adapter)},
+			PrefixRewrite:    upstreamPath,
+			// Streams end with their maximum duration, and by nothing else.
+			Timeout:           durationpb.New(0),
+			IdleTimeout:       durationpb.New(0),
+			MaxStreamDuration: &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: durationpb.New(t.limits.StreamDuration)},
+		}},
+		TypedPerFilterConfig: map[string]*anypb.Any{
+			contract.FilterExtProc: packed(&extprocv3.ExtProcPerRoute{
+				Override: &extprocv3.ExtProcPerRoute_Overrides{Overrides: o},
+			}),
+		},
+	}
+}
+
+// policyOf is a's policy but for the route.
+func policyOf(a adapters.Adapter) contract.Policy {
+	p := contract.Policy{
+		Adapter:       a.Name,
+		UID:           a.ID,
+		CreatedBy:     a.CreatedBy,
+		RequiredRoles: a.RequiredRoles,
+	}
+	p.Version = digest(p)
+	return p
+}
+
+// digest changes whenever anything in p does: 16 hex characters.
+func digest(p contract.Policy) string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic("translate: a policy of strings cannot fail to marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

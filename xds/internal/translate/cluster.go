@@ -1,0 +1,80 @@
+package translate
+
+import (
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	// upstreamIdleTimeout lies below the keep-alive of common servers (five
+	// seconds in Node and uvicorn): a connection that the server closes while a
+	// POST is on its way to it fails that POST, which may not be retried.
+	upstreamIdleTimeout = 4 * time.Second
+
+	upstreamOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+)
+
+// clusterOf is the cluster of the adapter of that name. It depends on nothing
+// else of the adapter, so that no change of an adapter makes Envoy warm its
+// cluster anew.
+func (t *Translator) clusterOf(name string) *clusterv3.Cluster {
+	return &clusterv3.Cluster{
+		Name: contract.AdapterCluster(name),
+		// Statistics, and so metrics, carry the adapter's plain name.
+		AltStatName:          name,
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
+		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource()},
+		ConnectTimeout:       durationpb.New(connectTimeout),
+		LbPolicy:             clusterv3.Cluster_LEAST_REQUEST,
+		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
+			// Panic would send new sessions to endpoints that drain.
+			HealthyPanicThreshold: &typev3.Percent{Value: 0},
+			// A pinned session reaches its endpoint even while that drains.
+			OverrideHostStatus: &corev3.HealthStatusSet{Statuses: []corev3.HealthStatus{
+				corev3.HealthStatus_HEALTHY, corev3.HealthStatus_UNKNOWN,
+				corev3.HealthStatus_DEGRADED, corev3.HealthStatus_DRAINING,
+			}},
+		},
+		CircuitBreakers: t.circuitBreakers(),
+		TypedExtensionProtocolOptions: map[string]*anypb.Any{
+			upstreamOptionsKey: packed(upstreamHTTP()),
+		},
+	}
+}
+
+// circuitBreakers bound what one adapter takes of Envoy. Over HTTP/1.1 each
+// open stream holds a connection.
+func (t *Translator) circuitBreakers() *clusterv3.CircuitBreakers {
+	limit := wrapperspb.UInt32(t.limits.AdapterRequests)
+	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxConnections:     limit,
+		MaxPendingRequests: limit,
+		MaxRequests:        limit,
+		MaxRetries:         wrapperspb.UInt32(0),
+	}}}
+}
+
+func upstreamHTTP() *upstreamhttpv3.HttpProtocolOptions {
+	return &upstreamhttpv3.HttpProtocolOptions{
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			IdleTimeout: durationpb.New(upstreamIdleTimeout),
+		},
+		UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
+			ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
+				ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+					HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
+				},
+			},
+		},
+	}
+}

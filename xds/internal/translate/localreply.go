@@ -1,0 +1,147 @@
+package translate
+
+import (
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Codes of JSON-RPC errors.
+const (
+	invalidRequest = -32600
+	internalError  = -32603
+)
+
+// mcpPath is the path of an endpoint, before and after the rewrite.
+const mcpPath = `(/adapters/[^/?]*)?/mcp(\?.*)?`
+
+// localReply is what a client reads where Envoy answers by itself.
+type localReply struct {
+	// status is Envoy's; zero means any.
+	status uint32
+	// flags narrow to those of Envoy's response flags; none means any.
+	flags []string
+	// as is the status that the client sees; zero means Envoy's.
+	as uint32
+	// code is that of JSON-RPC.
+	code    int
+	message string
+	// retry asks the client to come back after a second.
+	retry bool
+}
+
+// mcpReplies are the replies on endpoints. They name no address, and nothing
+// that the client did not already know.
+var mcpReplies = []localReply{
+	{status: 400, code: invalidRequest, message: "malformed HTTP request"},
+	{status: 403, code: invalidRequest, message: "protocol upgrades are not served"},
+	{status: 404, code: invalidRequest, message: "session not found; initialize a new one"},
+	{status: 405, code: invalidRequest, message: "method not allowed"},
+	{status: 408, code: invalidRequest, message: "the request did not arrive in time"},
+	{status: 413, code: invalidRequest, message: "the request is too large"},
+	{status: 421, code: invalidRequest, message: "this host is not served here"},
+	{status: 431, code: invalidRequest, message: "the request's headers are too large"},
+	// The external processor is away or broke off.
+	{status: 500, as: 503, code: internalError, message: "requests cannot be inspected right now; try again", retry: true},
+	{status: 503, flags: []string{"UO"}, code: internalError, message: "this adapter is at its limit of open requests; try again", retry: true},
+	{status: 503, flags: []string{"UC", "UR"}, as: 502, code: internalError, message: "the adapter's server broke off the request"},
+	{status: 503, code: internalError, message: "no replica of this adapter is ready; see its status", retry: true},
+	{status: 502, code: internalError, message: "the adapter's server gave a broken answer"},
+	{status: 504, code: internalError, message: "the request took too long"},
+	{code: internalError, message: "the gateway could not serve the request"},
+}
+
+// otherReplies are the replies elsewhere, as RFC 9457 has them.
+var otherReplies = []localReply{
+	{status: 421, message: "this host is not served here"},
+	{status: 503, message: "the control plane is not answering; adapters that run are still served", retry: true},
+}
+
+func localReplies() *hcmv3.LocalReplyConfig {
+	config := &hcmv3.LocalReplyConfig{BodyFormat: problem("%RESPONSE_CODE_DETAILS%")}
+	for _, r := range mcpReplies {
+		config.Mappers = append(config.Mappers, r.mapper(r.jsonRPC(), onEndpoint()))
+	}
+	for _, r := range otherReplies {
+		config.Mappers = append(config.Mappers, r.mapper(problem(r.message)))
+	}
+	return config
+}
+
+func (r localReply) mapper(body *corev3.SubstitutionFormatString, filters ...*accesslogv3.AccessLogFilter) *hcmv3.ResponseMapper {
+	if r.status != 0 {
+		filters = append(filters, hasStatus(r.status))
+	}
+	if len(r.flags) > 0 {
+		filters = append(filters, hasFlag(r.flags))
+	}
+	out := &hcmv3.ResponseMapper{Filter: all(filters), BodyFormatOverride: body}
+	if r.as != 0 {
+		out.StatusCode = wrapperspb.UInt32(r.as)
+	}
+	if r.retry {
+		out.HeadersToAdd = []*corev3.HeaderValueOption{{
+			Header:       &corev3.HeaderValue{Key: "retry-after", Value: "1"},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		}}
+	}
+	return out
+}
+
+func (r localReply) jsonRPC() *corev3.SubstitutionFormatString {
+	return jsonBody("application/json", map[string]any{
+		"jsonrpc": "2.0", "id": nil,
+		"error": map[string]any{"code": r.code, "message": r.message},
+	})
+}
+
+func problem(detail string) *corev3.SubstitutionFormatString {
+	return jsonBody("application/problem+json", map[string]any{
+		"type": "about:blank", "status": "%RESPONSE_CODE%", "detail": detail,
+	})
+}
+
+func jsonBody(contentType string, fields map[string]any) *corev3.SubstitutionFormatString {
+	body, err := structpb.NewStruct(fields)
+	if err != nil {
+		panic("translate: a local reply is not JSON: " + err.Error())
+	}
+	return &corev3.SubstitutionFormatString{
+		Format:      &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: body},
+		ContentType: contentType,
+	}
+}
+
+func onEndpoint() *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_HeaderFilter{
+		HeaderFilter: &accesslogv3.HeaderFilter{Header: headerIs(":path", matching(mcpPath))},
+	}}
+}
+
+func hasStatus(status uint32) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
+		StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
+			Op: accesslogv3.ComparisonFilter_EQ,
+			// The runtime key is required, and never set.
+			Value: &corev3.RuntimeUInt32{DefaultValue: status, RuntimeKey: "mooring.unused"},
+		}},
+	}}
+}
+
+func hasFlag(flags []string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{
+		ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: flags},
+	}}
+}
+
+// all is the conjunction of filters; Envoy refuses one of a single filter.
+func all(filters []*accesslogv3.AccessLogFilter) *accesslogv3.AccessLogFilter {
+	if len(filters) == 1 {
+		return filters[0]
+	}
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_AndFilter{
+		AndFilter: &accesslogv3.AndFilter{Filters: filters},
+	}}
+}

@@ -1,0 +1,155 @@
+package translate
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings are what is the same for all adapters.
+type Settings struct {
+	// Listen is the address of the public listener: an IP address or localhost,
+	// and a port. No host means all addresses. Required.
+	Listen string
+	// OpsListen is the address of the operations listener. Required.
+	OpsListen string
+	// PublicURL names the gateway to the world. Its host is the one that is
+	// answered to. Empty means http:// and Listen.
+	PublicURL string
+	// Limits bound what one client may ask for.
+	Limits Limits
+}
+
+// Limits bound what one client may ask for. Zero values mean the defaults.
+type Limits struct {
+	// StreamDuration is how long a stream of an adapter may stay open, so that
+	// it does not outlive a token or a role for long. Zero means an hour.
+	StreamDuration time.Duration
+	// RequestTimeout is how long a request may take to arrive. Zero means 60 s.
+	RequestTimeout time.Duration
+	// RequestHeadersTimeout is how long its headers may. Zero means 10 s.
+	RequestHeadersTimeout time.Duration
+	// InspectionTimeout is how long the external processor may take for one
+	// message. Zero means 10 s.
+	InspectionTimeout time.Duration
+	// BufferBytes bounds what Envoy holds of one connection. It must lie above
+	// the external processor's body limit: a body over this one stalls. Zero
+	// means 5 MiB.
+	BufferBytes uint32
+	// AdapterRequests bounds the requests, streams included, that are open to
+	// one adapter at a time. Zero means 4096.
+	AdapterRequests uint32
+}
+
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.StreamDuration, time.Hour)
+	orDefault(&l.RequestTimeout, time.Minute)
+	orDefault(&l.RequestHeadersTimeout, 10*time.Second)
+	orDefault(&l.InspectionTimeout, 10*time.Second)
+	orDefault(&l.BufferBytes, 5<<20)
+	orDefault(&l.AdapterRequests, 4096)
+	return l
+}
+
+func orDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// resolved is Settings in the form that the listeners are made of.
+type resolved struct {
+	public, ops netip.AddrPort
+	// hosts and opsHosts are the values of Host that each listener answers.
+	hosts, opsHosts []string
+	limits          Limits
+}
+
+func (s Settings) resolve() (resolved, error) {
+	public, publicErr := listenAddress("listen address", s.Listen)
+	ops, opsErr := listenAddress("operations address", s.OpsListen)
+	if s.PublicURL == "" {
+		s.PublicURL = "http://" + s.Listen
+	}
+	u, urlErr := publicURL(s.PublicURL)
+	if err := errors.Join(publicErr, opsErr, urlErr); err != nil {
+		return resolved{}, err
+	}
+	return resolved{
+		public:   public,
+		ops:      ops,
+		hosts:    answeredHosts(u.Host, u.Scheme, public),
+		opsHosts: answeredHosts(withPort(u.Hostname(), ops.Port()), "http", ops),
+		limits:   s.Limits.withDefaults(),
+	}, nil
+}
+
+func listenAddress(what, text string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%s: %w", what, err)
+	}
+	switch host {
+	case "localhost":
+		host = "127.0.0.1"
+	case "":
+		host = "0.0.0.0"
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil || addr.Zone() != "" {
+		return netip.AddrPort{}, fmt.Errorf("%s: %q is not an IP address", what, host)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%s: %q is not a port", what, port)
+	}
+	return netip.AddrPortFrom(addr, uint16(n)), nil
+}
+
+func publicURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("public URL: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, fmt.Errorf("public URL: %q is not http:// or https:// and a host", text)
+	}
+	return u, nil
+}
+
+// answeredHosts are the exact values of Host that name the gateway: the public
+// one, the listener's own address, and on loopback its usual names. A page on
+// another name that resolves here (DNS rebinding) has none of them.
+func answeredHosts(public, scheme string, listen netip.AddrPort) []string {
+	hosts := []string{withoutDefaultPort(strings.ToLower(public), scheme)}
+	if !listen.Addr().IsUnspecified() {
+		hosts = append(hosts, withPort(listen.Addr().String(), listen.Port()))
+	}
+	if listen.Addr().IsLoopback() {
+		for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
+			hosts = append(hosts, withPort(name, listen.Port()))
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// withPort is the Host header that clients send for host and port over http:
+// without the port when that is 80.
+func withPort(host string, port uint16) string {
+	return withoutDefaultPort(net.JoinHostPort(strings.ToLower(host), strconv.Itoa(int(port))), "http")
+}
+
+func withoutDefaultPort(hostport, scheme string) string {
+	if scheme == "https" {
+		return strings.TrimSuffix(hostport, ":443")
+	}
+	return strings.TrimSuffix(hostport, ":80")
+}
