@@ -1,0 +1,123 @@
+package logfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func poll(t *testing.T, w *Watcher, at time.Time) {
+	t.Helper()
+	if err := w.poll(at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	appendTo(t, path, "level=WARN msg=\"of an earlier start\"\n")
+	var got []string
+	w := NewWatcher(path, 0, func(line string) { got = append(got, line) })
+	now := time.Now()
+	want := []string{
+		`time=2026-11-01 level=WARN msg="text"`,
+		`{"time":"2026-11-01","level":"ERROR","msg":"json"}`,
+		`[2026-11-01 10:00:00.000][12][warning][main] [source/server.cc:1] envoy`,
+		`[2026-11-01 10:00:00.000][12][critical][main] envoy`,
+		`panic: crash`,
+	}
+	appendTo(t, path, `level=INFO msg="not level=... [warning]"`+"\n"+strings.Join(want[:4], "\n")+"\npan")
+	poll(t, w, now)
+	appendTo(t, path, "ic: crash\n[2026-11-01 10:00:00.000][12][info][main] fine\n")
+	poll(t, w, now)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestWarningsAreLimited(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	var got []string
+	w := NewWatcher(path, 0, func(line string) { got = append(got, line) })
+	now := time.Now()
+	for i := range 50 {
+		appendTo(t, path, fmt.Sprintf("level=WARN n=%d\n", i))
+	}
+	poll(t, w, now)
+	if len(got) != burst+1 || !strings.Contains(got[burst], path) {
+		t.Fatalf("%d lines, the last %q", len(got), got[len(got)-1])
+	}
+	appendTo(t, path, "level=WARN later\n")
+	poll(t, w, now.Add(time.Minute))
+	if got[len(got)-1] != "level=WARN later" {
+		t.Errorf("the last line is %q", got[len(got)-1])
+	}
+}
+
+func TestRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	appendTo(t, path, "")
+	writer, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	var warned int
+	w := NewWatcher(path, 100, func(string) { warned++ })
+	long := strings.Repeat("x", 99) + "\n"
+	for _, text := range []string{long, "level=WARN after\n"} {
+		if _, err := writer.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		poll(t, w, time.Now())
+	}
+	if warned != 1 {
+		t.Errorf("%d warnings", warned)
+	}
+	for name, want := range map[string]string{path: "level=WARN after\n", path + ".1": long} {
+		if got, err := os.ReadFile(name); err != nil || string(got) != want {
+			t.Errorf("%s: %q, error %v", filepath.Base(name), got, err)
+		}
+	}
+	if tail := Tail(path, 3); tail != "level=WARN after" {
+		t.Errorf("tail %q", tail)
+	}
+}
+
+func TestAnEndlessLineIsForgotten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	w := NewWatcher(path, 0, func(string) {})
+	appendTo(t, path, strings.Repeat("y", 10*maxLine))
+	poll(t, w, time.Now())
+	if len(w.partial) > maxLine {
+		t.Errorf("%d bytes kept", len(w.partial))
+	}
+}
+
+func TestTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	if got := Tail(path, 2); got != "" {
+		t.Errorf("tail of nothing: %q", got)
+	}
+	appendTo(t, path, "a\nb\nc\n")
+	if got := Tail(path, 2); got != "b\nc" {
+		t.Errorf("tail %q", got)
+	}
+}
