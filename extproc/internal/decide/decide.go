@@ -1,0 +1,213 @@
+// Package decide judges MCP requests: it takes a request as values and returns
+// a Decision, and does no I/O but what an Authenticator does. It knows MCP and
+// HTTP, and nothing of Envoy's protocols: how a decision reaches Envoy is the
+// server's business.
+//
+// A request is judged in three steps, each with what is known by then: Head,
+// Body and, where the decision asks for it, Response.
+package decide
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+	"github.com/mooring-mcp/mooring/extproc/internal/session"
+)
+
+// Sessions mints and opens session ids. *session.Codec is one.
+type Sessions interface {
+	Mint(b session.Birth) (session.ClientID, error)
+	Open(id session.ClientID, adapter adapters.UID, who adapters.Principal) (session.Session, error)
+}
+
+// Judge judges requests. It is safe for use by several goroutines.
+type Judge struct {
+	// Authenticator finds out who asks.
+	Authenticator authn.Authenticator
+	// Sessions are the sessions of the legacy era.
+	Sessions Sessions
+	// Origins are the values of Origin that browsers may send. See Origins.
+	Origins map[string]bool
+	// MaxBody is the size of the largest body, in bytes.
+	MaxBody int64
+}
+
+// Head is what a request begins with.
+type Head struct {
+	// Method is the HTTP method.
+	Method string
+	// Header holds the headers under their canonical names, without HTTP/2's
+	// pseudo headers.
+	Header http.Header
+	// Bodiless says that the request ends with its headers.
+	Bodiless bool
+}
+
+// Decision is what is to become of a request or of a response.
+type Decision struct {
+	// Refusal ends it. Nil means that it goes on, changed as the rest says.
+	Refusal *Refusal
+	// Set are headers to be set, whatever was sent, and Remove those to be
+	// removed. Names are in lower case.
+	Set    []Field
+	Remove []string
+	// Metadata is for the access log.
+	Metadata Metadata
+	// AwaitResponse says that Response is to be called with the head of the
+	// answer.
+	AwaitResponse bool
+}
+
+// Field is a header field.
+type Field struct{ Name, Value string }
+
+// Metadata is what the access log learns of a request. Empty fields are
+// unknown, or do not apply.
+type Metadata struct {
+	Adapter, Method, Tool, Principal, Session string
+	Era                                       Era
+	// Verdict is "allow" or the reason of the refusal.
+	Verdict string
+}
+
+// VerdictAllow is the verdict on what goes on.
+const VerdictAllow = "allow"
+
+// Request is a request between the steps. It belongs to one goroutine.
+type Request struct {
+	policy    contract.Policy
+	head      Head
+	principal adapters.Principal
+	message   inspect.Message
+	era       Era
+	session   session.Session
+}
+
+// Adapter is the name of the adapter that the request is for.
+func (r *Request) Adapter() string { return r.policy.Adapter }
+
+// HasMessage says that Body wants a message: that of a POST. All other bodies
+// must be empty.
+func (r *Request) HasMessage() bool { return r.head.Method == http.MethodPost }
+
+// Head judges what can be judged before the body. Where it refuses, the
+// Request is nil.
+func (j *Judge) Head(ctx context.Context, policy contract.Policy, head Head) (*Request, Decision) {
+	r := &Request{policy: policy, head: head}
+	if refusal := j.form(head); refusal != nil {
+		return nil, r.refuse(refusal)
+	}
+	principal, err := j.Authenticator.Authenticate(ctx, head.Header)
+	if err != nil {
+		return nil, r.refuse(unauthenticated(err))
+	}
+	r.principal = principal
+	if !policy.Access().MayRead(principal) {
+		return nil, r.refuse(forbidden())
+	}
+	if refusal := r.headerEra(); refusal != nil {
+		return nil, r.refuse(refusal)
+	}
+	return r, Decision{}
+}
+
+// Body judges the whole request. err is what reading the body ended with, and
+// message is set where there was none and HasMessage.
+func (j *Judge) Body(r *Request, message inspect.Message, err error) Decision {
+	if err != nil {
+		return r.refuse(unread(err))
+	}
+	r.message = message
+	if r.HasMessage() {
+		if refusal := r.bodyEra(); refusal != nil {
+			return r.refuse(refusal)
+		}
+	}
+	if r.era == EraModern {
+		return r.allow()
+	}
+	return j.legacy(r)
+}
+
+// legacy finds the session of a request of the legacy era. An id of the
+// client's own on initialize is ignored.
+func (j *Judge) legacy(r *Request) Decision {
+	ids := r.head.Header[headerSession]
+	if r.initializes() || len(ids) == 0 {
+		return r.allow()
+	}
+	if len(ids) > 1 {
+		return r.refuse(invalid("session_repeated", "Mcp-Session-Id is sent more than once."))
+	}
+	s, err := j.Sessions.Open(session.ClientID(ids[0]), r.policy.UID, r.principal)
+	if err != nil {
+		return r.refuse(unknownSession(err))
+	}
+	r.session = s
+	return r.allow()
+}
+
+// initializes reports whether r asks for a session.
+func (r *Request) initializes() bool {
+	return r.era == EraLegacy && r.message.Kind == inspect.Request && r.message.Method == methodInitialize
+}
+
+// ends reports whether r asks to end its session.
+func (r *Request) ends() bool {
+	return r.era == EraLegacy && r.head.Method == http.MethodDelete && r.session.Hash != ""
+}
+
+// allow lets r go on, to where its session lives if it has one.
+func (r *Request) allow() Decision {
+	d := Decision{
+		Set:      []Field{{fieldPrincipal, r.principal.Hash()}},
+		Remove:   strip(r.head.Header),
+		Metadata: r.metadata(VerdictAllow),
+		// Where a response may carry a session id that Envoy does not remove,
+		// and where a session begins or ends.
+		AwaitResponse: r.policy.Route == contract.RouteBirth || r.initializes() || r.ends(),
+	}
+	if r.session.Hash == "" {
+		d.Remove = append(d.Remove, fieldSession, fieldEndpoint)
+		return d
+	}
+	d.Set = append(d.Set, Field{fieldSession, string(r.session.Upstream)}, Field{fieldEndpoint, string(r.session.Endpoint)})
+	return d
+}
+
+// refuse ends r.
+func (r *Request) refuse(refusal *Refusal) Decision {
+	if refusal.ID == nil {
+		refusal.ID = r.message.ID
+	}
+	return Decision{Refusal: refusal, Metadata: r.metadata(refusal.Reason)}
+}
+
+func (r *Request) metadata(verdict string) Metadata {
+	m := Metadata{
+		Adapter: r.policy.Adapter, Method: r.message.Method, Session: r.session.Hash,
+		Era: r.era, Verdict: verdict,
+	}
+	if r.principal.ID() != "" {
+		m.Principal = r.principal.Hash()
+	}
+	if r.message.Method == methodCallTool {
+		m.Tool = bounded(r.message.Name)
+	}
+	return m
+}
+
+// maxTool bounds a tool's name in the access log.
+const maxTool = 128
+
+func bounded(name string) string {
+	if len(name) > maxTool {
+		return strings.ToValidUTF8(name[:maxTool], "")
+	}
+	return name
+}

@@ -1,0 +1,53 @@
+package decide
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/launch"
+)
+
+// Names of header fields as they are set and removed, in lower case.
+const (
+	fieldSession   = "mcp-session-id"
+	fieldEndpoint  = launch.HeaderEndpoint
+	fieldPrincipal = launch.HeaderPrincipal
+)
+
+// stripped are the fields that no upstream sees: credentials, which are the
+// gateway's and never passed on; what a browser says of the page, which the
+// gateway has judged and an upstream would compare with a host that is not its
+// own; and what tells of the network before the gateway.
+var stripped = []string{
+	"authorization", "cookie", "forwarded", "origin", "proxy-authorization", "referer", "true-client-ip", "via", "x-real-ip",
+}
+
+// strippedPrefixes begin the names of further such fields.
+var strippedPrefixes = []string{
+	authn.HeaderDevPrefix, "sec-fetch-", "x-forwarded-", launch.InternalHeaderPrefix,
+}
+
+// kept are the fields that are set or removed for each request by name.
+var kept = []string{fieldSession, fieldEndpoint, fieldPrincipal}
+
+// strip names the fields of a request that no upstream sees, in order.
+func strip(header http.Header) []string {
+	var remove []string
+	for name := range header {
+		name = strings.ToLower(name)
+		if isStripped(name) && !slices.Contains(kept, name) {
+			remove = append(remove, name)
+		}
+	}
+	slices.Sort(remove)
+	return remove
+}
+
+func isStripped(name string) bool {
+	if slices.Contains(stripped, name) {
+		return true
+	}
+	return slices.ContainsFunc(strippedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}

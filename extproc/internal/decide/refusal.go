@@ -1,0 +1,128 @@
+package decide
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+	"github.com/mooring-mcp/mooring/extproc/internal/session"
+)
+
+// JSON-RPC error codes of refusals.
+const (
+	codeInvalidRequest = inspect.CodeInvalidRequest
+	codeInternal       = -32603
+	codeHeaderMismatch = -32020
+)
+
+// Refusal is the answer to a request that goes no further.
+type Refusal struct {
+	// Status is the HTTP status.
+	Status int
+	// Code and Message are the JSON-RPC error.
+	Code    int
+	Message string
+	// ID is the id of the request, as it stood there. Nil means null.
+	ID []byte
+	// Header are header fields of the answer.
+	Header []Field
+	// Reason is one of few words, for metrics and the access log.
+	Reason string
+	// Unauthenticated says that it was for want of a principal.
+	Unauthenticated bool
+}
+
+// Body is the answer's body.
+func (r *Refusal) Body() []byte {
+	id := json.RawMessage("null")
+	if r.ID != nil {
+		id = r.ID
+	}
+	type rpcError struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}
+	body, err := json.Marshal(struct {
+		JSONRPC string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id"`
+		Error   rpcError        `json:"error"`
+	}{"2.0", id, rpcError{r.Code, r.Message}})
+	if err != nil {
+		// Only an id that is not JSON can fail, and there is none such.
+		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error."}}`)
+	}
+	return body
+}
+
+func refusal(status, code int, reason, message string) *Refusal {
+	return &Refusal{Status: status, Code: code, Reason: reason, Message: message}
+}
+
+func invalid(reason, message string) *Refusal {
+	return refusal(http.StatusBadRequest, codeInvalidRequest, reason, message)
+}
+
+func mismatch(message string) *Refusal {
+	return refusal(http.StatusBadRequest, codeHeaderMismatch, "header_mismatch", message)
+}
+
+func methodNotAllowed(allow string) *Refusal {
+	r := refusal(http.StatusMethodNotAllowed, codeInvalidRequest, "method", "The method is not allowed here.")
+	r.Header = []Field{{"allow", allow}}
+	return r
+}
+
+func forbidden() *Refusal {
+	return refusal(http.StatusForbidden, codeInvalidRequest, "forbidden", "You may not use this adapter.")
+}
+
+// unauthenticated is the refusal for what an Authenticator said. Its reason
+// becomes that of the metric.
+func unauthenticated(err error) *Refusal {
+	cause := authn.AsRefusal(err)
+	r := refusal(http.StatusUnauthorized, codeInvalidRequest, string(cause.Reason), cause.Message)
+	if cause.Reason == authn.ReasonUnavailable {
+		r.Status, r.Code = http.StatusServiceUnavailable, codeInternal
+		r.Header = []Field{{"retry-after", "1"}}
+	}
+	if challenge := cause.Challenge(); challenge != "" {
+		r.Header = append(r.Header, Field{"www-authenticate", challenge})
+	}
+	r.Unauthenticated = true
+	return r
+}
+
+// unread is the refusal for a body that could not be read.
+func unread(err error) *Refusal {
+	var fault *inspect.Fault
+	if !errors.As(err, &fault) {
+		return Internal("body_unread")
+	}
+	status := http.StatusBadRequest
+	if fault.Reason == inspect.FaultTooLarge {
+		status = http.StatusRequestEntityTooLarge
+	}
+	r := refusal(status, fault.Code, fault.Reason, fault.Message)
+	r.ID = fault.ID
+	return r
+}
+
+// unknownSession is the one refusal for every id that is no session: what it
+// was must not show.
+func unknownSession(err error) *Refusal {
+	reason := "session"
+	var why session.Refused
+	if errors.As(err, &why) {
+		reason = string(why)
+	}
+	return refusal(http.StatusNotFound, codeInvalidRequest, reason, "The session is unknown or has ended: initialize again.")
+}
+
+// Internal is the refusal for what cannot be judged: the gateway fails closed.
+func Internal(reason string) *Refusal {
+	r := refusal(http.StatusServiceUnavailable, codeInternal, reason, "The gateway cannot judge this request.")
+	r.Header = []Field{{"retry-after", "1"}}
+	return r
+}

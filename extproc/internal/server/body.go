@@ -1,0 +1,70 @@
+package server
+
+import (
+	"errors"
+	"io"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+)
+
+// body is the body of a request as a reader: reading takes the next message
+// from the stream, so that nothing is kept and no goroutine is needed.
+type body struct {
+	stream extprocv3.ExternalProcessor_ProcessServer
+	rest   []byte
+	ended  bool
+	// pieces is how many messages there were, each of which needs an answer
+	// if the stream goes on.
+	pieces int
+	// broken is the error that the stream ended with.
+	broken error
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if b.ended {
+			return 0, io.EOF
+		}
+		if err := b.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+var errNoBody = errors.New("neither body nor trailers follow the head of a request")
+
+func (b *body) next() error {
+	message, err := b.stream.Recv()
+	if err != nil {
+		b.broken = err
+		return err
+	}
+	if message.GetRequestTrailers() != nil {
+		b.ended = true
+		return inspect.Trailers()
+	}
+	piece := message.GetRequestBody()
+	if piece == nil {
+		return errNoBody
+	}
+	b.pieces++
+	b.rest, b.ended = piece.Body, piece.EndOfStream
+	return nil
+}
+
+// over is the error of a stream that ends. That Envoy or its client went away
+// is none.
+func over(err error) error {
+	if err == nil || errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"time"
+
+	extprocfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/extproc/internal/decide"
+	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+)
+
+// conversation is the exchange over one HTTP request.
+type conversation struct {
+	*Server
+	stream extprocv3.ExternalProcessor_ProcessServer
+}
+
+// run judges the request. Its error is that of the stream, or says that Envoy
+// does not speak as it must.
+func (c *conversation) run(policy contract.Policy) error {
+	first, err := c.stream.Recv()
+	if err != nil {
+		return over(err)
+	}
+	head := first.GetRequestHeaders()
+	if head == nil {
+		if first.GetResponseHeaders() != nil {
+			// An answer of Envoy's own to a request that never came this far.
+			return nil
+		}
+		return c.misled("first_message")
+	}
+	if !head.EndOfStream && !streams(first.ProtocolConfig) {
+		return c.misled("body_mode")
+	}
+	body := &body{stream: c.stream, ended: head.EndOfStream}
+	request, decision, err := c.request(policy, head, body)
+	switch {
+	case err != nil:
+		return over(err)
+	case decision.Refusal != nil:
+		return c.refuse(policy.Adapter, decision)
+	}
+	if err := c.send(headersResponse(decision)); err != nil || !decision.AwaitResponse {
+		return over(err)
+	}
+	return c.response(request, body.pieces)
+}
+
+// request judges head and body.
+func (c *conversation) request(policy contract.Policy, head *extprocv3.HttpHeaders, body *body) (*decide.Request, decide.Decision, error) {
+	start := time.Now()
+	request, decision := c.judge.Head(c.stream.Context(), policy, headOf(head))
+	c.metrics.took(phaseHead, start)
+	if decision.Refusal != nil {
+		return nil, decision, nil
+	}
+	start = time.Now()
+	defer func() { c.metrics.took(phaseBody, start) }()
+	var message inspect.Message
+	var err error
+	if request.HasMessage() {
+		message, err = c.inspector.Read(body)
+	} else {
+		err = c.inspector.ReadNothing(body)
+	}
+	if body.broken != nil {
+		return nil, decide.Decision{}, body.broken
+	}
+	return request, c.judge.Body(request, message, err), nil
+}
+
+// response lets the pieces of the body pass, and judges the head of the answer.
+func (c *conversation) response(request *decide.Request, pieces int) error {
+	for range pieces {
+		if err := c.send(bodyResponse()); err != nil {
+			return over(err)
+		}
+	}
+	message, err := c.stream.Recv()
+	if err != nil {
+		return over(err)
+	}
+	head := message.GetResponseHeaders()
+	if head == nil {
+		return c.misled("response_message")
+	}
+	start := time.Now()
+	status, header := responseOf(head)
+	decision, event := c.judge.Response(request, status, header)
+	c.metrics.took(phaseResponse, start)
+	if decision.Refusal != nil {
+		return c.refuse(request.Adapter(), decision)
+	}
+	c.metrics.session(request.Adapter(), event)
+	return over(c.send(responseHeadersResponse(decision)))
+}
+
+// refuse ends the HTTP request. Envoy drops what else comes of it.
+func (c *conversation) refuse(adapter string, decision decide.Decision) error {
+	c.metrics.refused(adapter, decision.Refusal)
+	c.log.Debug("refused", "adapter", adapter, "reason", decision.Refusal.Reason, "status", decision.Refusal.Status,
+		"principal", decision.Metadata.Principal)
+	return over(c.send(immediateResponse(decision)))
+}
+
+// misled ends a request that Envoy hands over in a way that was not agreed.
+func (c *conversation) misled(reason string) error {
+	c.log.Error("Envoy's ext_proc filter is not configured as it must be", "reason", reason)
+	return c.refuse("", decide.Decision{Refusal: decide.Internal(reason)})
+}
+
+// send is the only place that answers Envoy.
+func (c *conversation) send(response *extprocv3.ProcessingResponse) error {
+	return c.stream.Send(response)
+}
+
+// streams reports whether Envoy sends the body without waiting for the answer
+// to the head: anything else would wait for each other for ever.
+func streams(config *extprocv3.ProtocolConfiguration) bool {
+	return config.GetRequestBodyMode() == extprocfilterv3.ProcessingMode_STREAMED &&
+		config.GetSendBodyWithoutWaitingForHeaderResponse()
+}

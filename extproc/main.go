@@ -1,0 +1,51 @@
+// Extproc is Mooring's external processor: Envoy asks it about each MCP
+// request. It holds no rights, no store and no state but caches; what a route
+// allows comes with each request, and what a session is, with its id.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Config is what the flags say.
+type Config struct {
+	Socket       string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
+	OpsSocket    string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
+	SessionKeys  string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
+	PublicURL    string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
+	Listen       string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
+	MaxBodyBytes int64         `default:"4194304" help:"Size of the largest request body."`
+	SessionTTL   time.Duration `default:"24h" help:"How long a session may live."`
+	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
+}
+
+// Validate is called by kong.
+func (c *Config) Validate() error {
+	if c.MaxBodyBytes <= 0 {
+		return fmt.Errorf("max-body-bytes must be positive")
+	}
+	if c.SessionTTL < time.Second {
+		return fmt.Errorf("session-ttl must be at least a second")
+	}
+	return nil
+}
+
+func main() {
+	var cfg Config
+	kong.Parse(&cfg, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, cfg, log); err != nil {
+		log.Error("extproc ends", "error", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/extproc/internal/decide"
+	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+	"github.com/mooring-mcp/mooring/extproc/internal/server"
+	"github.com/mooring-mcp/mooring/extproc/internal/session"
+)
+
+const (
+	// grace is how long requests being judged may take once the end is asked
+	// for.
+	grace = 5 * time.Second
+	// window lets Envoy send a body of 64 KiB, and many at once, without
+	// waiting for the receiver: both ends are on one socket.
+	window     = 1 << 20
+	connWindow = 16 << 20
+)
+
+// run serves until ctx ends.
+func run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	ring, err := keys.Open(cfg.SessionKeys, log)
+	if err != nil {
+		return fmt.Errorf("opening session keys: %w", err)
+	}
+	origins, err := decide.Origins(cfg.PublicURL, cfg.Listen)
+	if err != nil {
+		return err
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	processor := server.New(&decide.Judge{
+		Authenticator: authn.Development{},
+		Sessions:      session.NewCodec(ring, cfg.SessionTTL, time.Now),
+		Origins:       origins,
+		MaxBody:       cfg.MaxBodyBytes,
+	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), reg, log)
+
+	group, ctx := errgroup.WithContext(ctx)
+	if err := serveGRPC(ctx, group, cfg, processor); err != nil {
+		return err
+	}
+	if err := serveOps(ctx, group, cfg.OpsSocket, reg); err != nil {
+		return err
+	}
+	group.Go(func() error { return ring.Run(ctx) })
+	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
+	return group.Wait()
+}
+
+// serveGRPC serves ext_proc and gRPC health.
+func serveGRPC(ctx context.Context, group *errgroup.Group, cfg Config, processor *server.Server) error {
+	listener, err := listenUnix(cfg.Socket)
+	if err != nil {
+		return err
+	}
+	s := grpc.NewServer(
+		grpc.MaxRecvMsgSize(int(cfg.MaxBodyBytes)+1<<20),
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow))
+	extprocv3.RegisterExternalProcessorServer(s, processor)
+	healthv1.RegisterHealthServer(s, health.NewServer())
+	group.Go(func() error {
+		if err := s.Serve(listener); err != nil {
+			return fmt.Errorf("serving ext_proc: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		hard := time.AfterFunc(grace, s.Stop)
+		defer hard.Stop()
+		s.GracefulStop()
+		return nil
+	})
+	return nil
+}
+
+// serveOps serves what only operators see.
+func serveOps(ctx context.Context, group *errgroup.Group, socket string, reg *prometheus.Registry) error {
+	listener, err := listenUnix(socket)
+	if err != nil {
+		return err
+	}
+	s := &http.Server{Handler: opsHandler(reg), ReadHeaderTimeout: 10 * time.Second}
+	group.Go(func() error {
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving operations: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		return s.Close()
+	})
+	return nil
+}
+
+func opsHandler(reg *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	// Alive is ready: all that it needs is there before it listens.
+	ok := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+	mux.HandleFunc("GET /healthz", ok)
+	mux.HandleFunc("GET /readyz", ok)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// listenUnix listens on a socket that only this user may use. A socket left by
+// a process that is gone is replaced; one that is in use is an error.
+func listenUnix(path string) (net.Listener, error) {
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("listening on %s: another process does", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing old socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("protecting socket: %w", err)
+	}
+	return listener, nil
+}
