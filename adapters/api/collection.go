@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+// list is GET /adapters: what p may read.
+func (a *api) list(w http.ResponseWriter, r *http.Request, p adapters.Principal) error {
+	all, err := a.Service.List(r.Context())
+	if err != nil {
+		return err
+	}
+	readable := []adapters.Adapter{}
+	for _, adapter := range all {
+		if adapter.Access().MayRead(p) {
+			readable = append(readable, adapter)
+		}
+	}
+	w.Header().Set("Cache-Control", "private, no-cache")
+	writeJSON(w, http.StatusOK, typeJSON, readable)
+	return nil
+}
+
+// create is POST /adapters. With ?wait= it answers once the adapter serves or
+// has failed to; the answer is 201 in any case, since the adapter is there.
+func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principal) error {
+	wait, err := a.wait(r)
+	if err != nil {
+		return err
+	}
+	body, err := a.body(w, r, typeJSON)
+	if err != nil {
+		return err
+	}
+	spec, err := a.accept(body, p, nil)
+	if err != nil {
+		return err
+	}
+	created, err := a.Service.Create(r.Context(), spec, p)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		defer cancel()
+		a.Service.Wait(ctx, created)
+	}
+	w.Header().Set("Location", "/adapters/"+created.Name)
+	writeAdapter(w, http.StatusCreated, created)
+	return nil
+}
+
+// wait is how long the client asks to wait: none where it does not ask, and
+// never longer than MaxWait.
+func (a *api) wait(r *http.Request) (time.Duration, error) {
+	text := r.URL.Query().Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 {
+		return 0, badParameter("wait", "It must be a duration such as 30s.")
+	}
+	return min(wait, a.MaxWait), nil
+}
+
+// accept is the Spec in body, in order of judgement: all that is wrong with it
+// (400), then what p may not ask for (403). more names further faults, and nil
+// stands for none.
+func (a *api) accept(body []byte, p adapters.Principal, more func(adapters.Spec) []adapters.Fault) (adapters.Spec, error) {
+	spec, faults, broken := decodeSpec(body)
+	if !broken {
+		faults = adapters.MergeFaults(faults, a.Service.Validate(spec))
+		if more != nil {
+			faults = adapters.MergeFaults(faults, more(spec))
+		}
+	}
+	if err := adapters.Invalid(faults); err != nil {
+		return adapters.Spec{}, err
+	}
+	return spec, a.privileged(spec, p)
+}
+
+// privileged refuses what takes a role that p does not have.
+func (a *api) privileged(spec adapters.Spec, p adapters.Principal) error {
+	var refused []faultDetail
+	add := func(pointer, what, role string) {
+		if p.Has(adapters.AdminRole) || role != "" && p.Has(role) {
+			return
+		}
+		needs := adapters.AdminRole
+		if role != "" {
+			needs += " or " + role
+		}
+		refused = append(refused, faultDetail{Pointer: fragment(pointer), Detail: fmt.Sprintf("%s It needs the role %s.", what, needs)})
+	}
+	for _, fault := range loaderFaults(spec) {
+		add(fault.Pointer, fault.Message, a.LoaderRole)
+	}
+	if spec.UseWorkloadIdentity {
+		add("/useWorkloadIdentity", "It lends the workload's cloud identity.", a.WorkloadIdentityRole)
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	return &problem{
+		status: http.StatusForbidden,
+		detail: "The adapter asks for what takes a role that you do not have.",
+		faults: refused,
+	}
+}
+
+func writeAdapter(w http.ResponseWriter, status int, adapter adapters.Adapter) {
+	w.Header().Set("Etag", eTag(adapter.Revision))
+	w.Header().Set("Cache-Control", "private, no-cache")
+	writeJSON(w, status, typeJSON, adapter)
+}
