@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"text/template"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/envoy/envoytest"
+)
+
+// gateway is a real Envoy before two upstream servers, and an extproc.
+type gateway struct {
+	*processor
+	envoy  *envoytest.Envoy
+	client *http.Client
+	// upstreams are the two replicas of adapter a.
+	upstreams [2]*upstream
+}
+
+// route is one route in the template.
+type route struct{ Name, Path, Kind, Cluster, Policy, BodyMode, ResponseHeaders string }
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	g := &gateway{processor: newProcessor(t)}
+	var sockets []string
+	for i := range g.upstreams {
+		g.upstreams[i] = newUpstream(t, fmt.Sprintf("u%d", i))
+		sockets = append(sockets, g.upstreams[i].socket)
+	}
+	var routes []route
+	for _, adapter := range []contract.Policy{
+		{Adapter: "a", UID: "uida", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}},
+		{Adapter: "b", UID: "uidb", Version: "1", CreatedBy: "ann"},
+	} {
+		for _, kind := range []contract.Route{contract.RouteSession, contract.RouteModern, contract.RouteBirth} {
+			adapter.Route = kind
+			r := route{
+				Name: adapter.Adapter + "/" + string(kind), Path: "/adapters/" + adapter.Adapter + "/mcp", Kind: string(kind),
+				Cluster: "adapter/a", Policy: adapter.Encode(), BodyMode: "STREAMED", ResponseHeaders: "SEND",
+			}
+			if kind == contract.RouteModern {
+				r.ResponseHeaders = "SKIP"
+			}
+			routes = append(routes, r)
+		}
+	}
+	buffered := contract.Policy{Adapter: "a", UID: "uida", CreatedBy: "ann", Route: contract.RouteBirth}.Encode()
+	routes = append(routes,
+		route{Name: "no-policy", Path: "/no-policy", Cluster: "adapter/a"},
+		route{Name: "buffered", Path: "/buffered", Cluster: "adapter/a", Policy: buffered, BodyMode: "BUFFERED", ResponseHeaders: "SEND"},
+	)
+	text, err := template.ParseFiles("testdata/envoy.yaml.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bootstrap bytes.Buffer
+	err = text.Execute(&bootstrap, map[string]any{"Dir": g.dir, "Socket": g.socket, "Upstreams": sockets, "Routes": routes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.envoy = envoytest.Start(t, bootstrap.Bytes())
+	transport := &http.Transport{DialContext: g.dial}
+	t.Cleanup(transport.CloseIdleConnections)
+	g.client = &http.Client{Transport: transport}
+	return g
+}
+
+// dial connects to the public listener.
+func (g *gateway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(g.dir, "public.sock"))
+}
+
+// answer is a response read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// seen is what the upstream saw, as it says itself.
+func (a answer) seen(t *testing.T) seen {
+	t.Helper()
+	var s seen
+	if err := json.Unmarshal([]byte(a.body), &s); err != nil || a.status != http.StatusOK {
+		t.Fatalf("not an answer of an upstream: %d %s", a.status, a.body)
+	}
+	return s
+}
+
+// rpcError is the code of a JSON-RPC error and the id that it is for.
+func (a answer) rpcError(t *testing.T) (code int, id string) {
+	t.Helper()
+	var e struct {
+		JSONRPC string
+		ID      json.RawMessage
+		Error   struct {
+			Code    int
+			Message string
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &e); err != nil || e.JSONRPC != "2.0" || e.Error.Message == "" {
+		t.Fatalf("not a JSON-RPC error: %d %q", a.status, a.body)
+	}
+	if got := a.header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("content type %q", got)
+	}
+	return e.Error.Code, string(e.ID)
+}
+
+// do sends a request to adapter a. Headers are pairs of name and value.
+func (g *gateway) do(t *testing.T, method, body string, headers ...string) answer {
+	t.Helper()
+	return g.doAt(t, "/adapters/a/mcp", method, body, headers...)
+}
+
+func (g *gateway) doAt(t *testing.T, path, method, body string, headers ...string) answer {
+	t.Helper()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	return g.send(t, g.request(t, path, method, reader, headers...))
+}
+
+func (g *gateway) request(t *testing.T, path, method string, body io.Reader, headers ...string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Content-Type" {
+			r.Header.Del("Content-Type")
+		}
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func (g *gateway) send(t *testing.T, r *http.Request) answer {
+	t.Helper()
+	res, err := g.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}`
+
+// initialize opens a session and returns its id.
+func (g *gateway) initialize(t *testing.T, headers ...string) string {
+	t.Helper()
+	a := g.do(t, http.MethodPost, initialize, headers...)
+	id := a.header.Get("Mcp-Session-Id")
+	if a.status != http.StatusOK || strings.Count(id, ".") != 2 {
+		t.Fatalf("initialize: %d, session %q, body %s", a.status, id, a.body)
+	}
+	return id
+}
+
+// accessLog is the metadata of the last request in the access log for which
+// enough is true.
+func (g *gateway) accessLog(t *testing.T, enough func(m map[string]string) bool) {
+	t.Helper()
+	eventually(t, "the access log has the request", func() bool {
+		text, err := os.ReadFile(filepath.Join(g.dir, "access.log"))
+		if err != nil {
+			return false
+		}
+		for line := range strings.Lines(string(text)) {
+			var entry struct{ Mooring map[string]string }
+			if json.Unmarshal([]byte(line), &entry) == nil && enough(entry.Mooring) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// upstream is an MCP server that says what it saw. It echoes the session's id
+// on each answer, as servers do.
+type upstream struct {
+	name, socket string
+	sessions     atomic.Int64
+	events       chan string
+	closed       chan struct{}
+}
+
+// seen is what an upstream saw of a request.
+type seen struct {
+	Upstream string
+	Header   http.Header
+	Path     string
+	Length   int
+	Hash     string
+	Trailer  http.Header
+}
+
+func newUpstream(t *testing.T, name string) *upstream {
+	t.Helper()
+	u := &upstream{
+		name: name, socket: filepath.Join(envoytest.SocketDir(t), name),
+		events: make(chan string), closed: make(chan struct{}, 16),
+	}
+	listener, err := net.Listen("unix", u.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: u}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-done
+	})
+	return u
+}
+
+// ServeHTTP implements http.Handler. X-Test-* headers make it misbehave.
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id := r.Header.Get("Mcp-Session-Id"); id != "" {
+		w.Header().Set("Mcp-Session-Id", id)
+	}
+	if r.Method == http.MethodGet {
+		u.stream(w, r)
+		return
+	}
+	hash := sha256.New()
+	var head bytes.Buffer
+	n, err := io.Copy(io.MultiWriter(hash, &limitedBuffer{&head}), r.Body)
+	if err != nil {
+		return
+	}
+	if bytes.Contains(head.Bytes(), []byte(`"initialize"`)) {
+		w.Header().Set("Mcp-Session-Id", fmt.Sprintf("up-%s-%d", u.name, u.sessions.Add(1)))
+	}
+	if id, ok := r.Header["X-Test-Session"]; ok {
+		w.Header()["Mcp-Session-Id"] = id
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if status := r.Header.Get("X-Test-Status"); status != "" {
+		var code int
+		fmt.Sscan(status, &code)
+		w.WriteHeader(code)
+		io.WriteString(w, "upstream's own words")
+		return
+	}
+	json.NewEncoder(w).Encode(seen{u.name, r.Header, r.URL.Path, int(n), hex.EncodeToString(hash.Sum(nil)), r.Trailer})
+}
+
+// limitedBuffer keeps the first bytes of what is written.
+type limitedBuffer struct{ *bytes.Buffer }
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if room := 1024 - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// stream sends events until the client goes away.
+func (u *upstream) stream(w http.ResponseWriter, r *http.Request) {
+	defer func() { u.closed <- struct{}{} }()
+	w.Header().Set("Content-Type", "text/event-stream")
+	for {
+		w.(http.Flusher).Flush()
+		select {
+		case event := <-u.events:
+			fmt.Fprintf(w, "data: %s\n\n", event)
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
