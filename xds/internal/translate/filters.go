@@ -56,9 +56,7 @@ func publicFilters(l Limits) []*hcmv3.HttpFilter {
 		filter(contract.FilterStripResponse, stripResponse()),
 		filter(contract.FilterExtProc, extProc(l)),
 		filter(filterStatefulSession, statefulSession()),
-		filter(filterStripRequest, &headermutationv3.HeaderMutation{
-			Mutations: &headermutationv3.Mutations{RequestMutations: removeAll(hiddenFromUpstream)},
-		}),
+		filter(filterStripRequest, stripRequest()),
 		filter(filterRouter, router()),
 	}
 }
@@ -77,6 +75,13 @@ func stripEarly() *corev3.TypedExtensionConfig {
 	return extension("mooring.strip_early", &earlymutationv3.HeaderMutation{Mutations: []*mutationv3.HeaderMutation{
 		removeBeginning(launch.InternalHeaderPrefix), removeBeginning(envoyHeaderPrefix),
 	}})
+}
+
+// stripRequest removes what no adapter may see. Envoy itself adds headers of
+// its own before.
+func stripRequest() *headermutationv3.HeaderMutation {
+	mutations := append(removeAll(hiddenFromUpstream), removeBeginning(envoyHeaderPrefix))
+	return &headermutationv3.HeaderMutation{Mutations: &headermutationv3.Mutations{RequestMutations: mutations}}
 }
 
 func stripResponse() *headermutationv3.HeaderMutation {

@@ -4,8 +4,11 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 // Codes of JSON-RPC errors.
@@ -16,6 +19,10 @@ const (
 
 // mcpPath is the path of an endpoint, before and after the rewrite.
 const mcpPath = `(/adapters/[^/?]*)?/mcp(\?.*)?`
+
+// notAllowed matches every verdict but contract.VerdictAllow: the expressions
+// have no negation.
+const notAllowed = `.{0,4}|.{6,}|[^a].{4}|.[^l].{3}|.{2}[^l].{2}|.{3}[^o].|.{4}[^w]`
 
 // localReply is what a client reads where Envoy answers by itself.
 type localReply struct {
@@ -61,6 +68,7 @@ var otherReplies = []localReply{
 
 func localReplies() *hcmv3.LocalReplyConfig {
 	config := &hcmv3.LocalReplyConfig{BodyFormat: problem("%RESPONSE_CODE_DETAILS%")}
+	config.Mappers = append(config.Mappers, refusalAsItIs())
 	for _, r := range mcpReplies {
 		config.Mappers = append(config.Mappers, r.mapper(r.jsonRPC(), onEndpoint()))
 	}
@@ -111,6 +119,29 @@ func jsonBody(contentType string, fields map[string]any) *corev3.SubstitutionFor
 	return &corev3.SubstitutionFormatString{
 		Format:      &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: body},
 		ContentType: contentType,
+	}
+}
+
+// refusalAsItIs lets the external processor's refusals pass: to Envoy they are
+// local replies like its own, and it would write their bodies anew.
+func refusalAsItIs() *hcmv3.ResponseMapper {
+	return &hcmv3.ResponseMapper{
+		Filter: &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_MetadataFilter{
+			MetadataFilter: &accesslogv3.MetadataFilter{
+				Matcher: &matcherv3.MetadataMatcher{
+					Filter: contract.MetadataNamespace,
+					Path:   []*matcherv3.MetadataMatcher_PathSegment{{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: contract.MetadataVerdict}}},
+					Value:  &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_StringMatch{StringMatch: matching(notAllowed)}},
+				},
+				MatchIfKeyNotFound: wrapperspb.Bool(false),
+			},
+		}},
+		BodyFormatOverride: &corev3.SubstitutionFormatString{
+			Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: &corev3.DataSource{
+				Specifier: &corev3.DataSource_InlineString{InlineString: "%LOCAL_REPLY_BODY%"},
+			}},
+			ContentType: "application/json",
+		},
 	}
 }
 

@@ -1,0 +1,273 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/adapterstest"
+	"github.com/mooring-mcp/mooring/envoy/bootstrap"
+	"github.com/mooring-mcp/mooring/envoy/envoytest"
+	"github.com/mooring-mcp/mooring/xds/internal/server"
+	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+)
+
+const patience = 3 * time.Second
+
+// gateway is a control plane with a real Envoy, an external processor that
+// allows what it is not told to refuse, and an API that says its name.
+type gateway struct {
+	t        *testing.T
+	dir      string
+	listen   string
+	ops      string
+	store    *adapterstest.Store
+	deployer *adapterstest.Deployer
+	loop     *snapshot.Loop
+	registry *prometheus.Registry
+	log      *safeBuffer
+	envoy    *envoytest.Envoy
+	extproc  *processor
+	client   *http.Client
+}
+
+// sabotage changes what is made of an adapter, after it was checked.
+type sabotage struct {
+	*translate.Translator
+	spoil func(*translate.Adapter)
+}
+
+func (s sabotage) Adapter(e translate.Entry) (*translate.Adapter, error) {
+	a, err := s.Translator.Adapter(e)
+	if err == nil && s.spoil != nil {
+		s.spoil(a)
+	}
+	return a, err
+}
+
+func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
+	t.Helper()
+	g := &gateway{
+		t: t, dir: envoytest.SocketDir(t),
+		listen: envoytest.FreeAddress(t), ops: envoytest.FreeAddress(t),
+		store: new(adapterstest.Store), deployer: new(adapterstest.Deployer),
+		registry: prometheus.NewRegistry(), log: new(safeBuffer),
+		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: "https://mcp.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(g.log, nil))
+	g.loop = snapshot.New(snapshot.Config{
+		Store: g.store, Deployer: g.deployer, Translator: sabotage{translator, spoil},
+		Registerer: g.registry, Log: log,
+	})
+	g.run(log)
+	g.extproc = newProcessor(t, g.socket("extproc.sock"))
+	g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "a=b")
+		fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
+	}))
+	g.serve("xds-ops.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "xds-ops ", r.URL) }))
+	g.serve("extproc-ops.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "extproc-ops ", r.URL) }))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("control plane's log:\n%s", g.log)
+		}
+	})
+	return g
+}
+
+func (g *gateway) socket(name string) string { return filepath.Join(g.dir, name) }
+
+// run runs the control plane until the test ends.
+func (g *gateway) run(log *slog.Logger) {
+	l, err := net.Listen("unix", g.socket("ads.sock"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return g.loop.Run(ctx) })
+	group.Go(func() error { return server.New(g.loop, log).Serve(ctx, l) })
+	g.t.Cleanup(func() {
+		cancel()
+		if err := group.Wait(); err != nil {
+			g.t.Errorf("control plane: %v", err)
+		}
+	})
+}
+
+func (g *gateway) startEnvoy() {
+	g.t.Helper()
+	text, err := bootstrap.Render(bootstrap.Config{
+		NodeID: "test", NodeCluster: "test", AdminSocket: g.socket("envoy-admin.sock"),
+		ADSSocket: g.socket("ads.sock"), APISocket: g.socket("api.sock"), XDSOpsSocket: g.socket("xds-ops.sock"),
+		ExtProcSocket: g.socket("extproc.sock"), ExtProcOpsSocket: g.socket("extproc-ops.sock"),
+		MaxConnections: 1000,
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.envoy = envoytest.Start(g.t, text)
+}
+
+// serve serves h on a socket until the test ends.
+func (g *gateway) serve(name string, h http.Handler) *http.Server {
+	g.t.Helper()
+	l, err := net.Listen("unix", g.socket(name))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	s := &http.Server{Handler: h}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	g.t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			g.t.Errorf("serving %s: %v", name, err)
+		}
+	})
+	return s
+}
+
+// replica serves MCP on a socket of its own: it echoes what it was asked, as
+// itself.
+func (g *gateway) replica(id string) adapters.Instance {
+	g.serve(id, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Set-Cookie", "X-Envoy-Upstream-Service-Time", "Access-Control-Allow-Origin", "Mcp-Session-Id", "X-Mooring-Endpoint", "Server"} {
+			w.Header().Set(name, "upstream")
+		}
+		if status, err := strconv.Atoi(r.Header.Get("X-Test-Status")); err == nil {
+			w.WriteHeader(status)
+		}
+		fmt.Fprintf(w, "%s\n%s %s\n", id, r.Method, r.URL)
+		_ = r.Header.Write(w)
+	}))
+	return adapters.Instance{ID: id, Address: g.socket(id), State: adapters.InstanceReady}
+}
+
+// add stores an adapter with instances.
+func (g *gateway) add(name string, instances ...adapters.Instance) adapters.Adapter {
+	g.t.Helper()
+	a := adapterstest.Example(name)
+	g.deployer.SetInstances(a.ID, instances...)
+	a, err := g.store.Create(g.t.Context(), a)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return a
+}
+
+// awaitProgrammed waits until the condition of a has that status.
+func (g *gateway) awaitProgrammed(a adapters.Adapter, status string) adapters.Condition {
+	g.t.Helper()
+	var c adapters.Condition
+	g.await("condition of "+a.Name+" is "+status, func() bool {
+		c = g.loop.Programmed(a)
+		return c.Status == status
+	})
+	return c
+}
+
+func (g *gateway) await(what string, ok func() bool) {
+	g.t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	timeout := time.After(patience)
+	for !ok() {
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			g.t.Fatalf("not within %v: %s\n%s", patience, what, g.debug())
+		}
+	}
+}
+
+// answer is what a client was given.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request to the public listener, with headers as name, value.
+func (g *gateway) ask(method, path string, headers ...string) answer {
+	g.t.Helper()
+	return g.askAt(g.listen, method, path, headers...)
+}
+
+func (g *gateway) askAt(address, method, path string, headers ...string) answer {
+	g.t.Helper()
+	var body io.Reader
+	if method == http.MethodPost {
+		body = bytes.NewBufferString(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	}
+	r, err := http.NewRequestWithContext(g.t.Context(), method, "http://"+address+path, body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
+	}
+	res, err := g.client.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+// safeBuffer is a bytes.Buffer for several goroutines.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (g *gateway) debug() string {
+	l, _ := g.store.List(g.t.Context())
+	out := ""
+	for _, a := range l {
+		out += fmt.Sprintln(g.loop.Programmed(a))
+	}
+	if g.envoy != nil {
+		out += string(g.envoy.AdminGet("/config_dump?include_eds"))[:3000]
+	}
+	mf, _ := g.registry.Gather()
+	return out + fmt.Sprint(mf)
+}

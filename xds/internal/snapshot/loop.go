@@ -1,0 +1,194 @@
+// Package snapshot keeps Envoy's configuration equal to the adapters: one loop
+// lists adapters and instances on any change, translates all of them, and
+// publishes what changed. It follows what each connected Envoy accepts, leaves
+// out what one refuses, and says so. It refuses to know how a resource is made
+// and how it travels.
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+)
+
+const (
+	// settle is how long changes are collected before they are acted on: a
+	// change seldom comes alone, and all routes are one resource.
+	settle = 10 * time.Millisecond
+	// retryAfter is how long to wait after a Store did not answer.
+	retryAfter = time.Second
+	// trialInterval is how often to look whether the next trial may begin.
+	trialInterval = 50 * time.Millisecond
+)
+
+// Lister keeps adapters: the part of adapters.Store that is needed here.
+type Lister interface {
+	List(ctx context.Context) ([]adapters.Adapter, error)
+	Changes(ctx context.Context) <-chan struct{}
+}
+
+// Runner runs instances: the part of adapters.Deployer that is needed here.
+type Runner interface {
+	Instances() map[adapters.UID][]adapters.Instance
+	Changes(ctx context.Context) <-chan struct{}
+}
+
+// Translator makes resources; translate.Translator is one.
+type Translator interface {
+	Adapter(translate.Entry) (*translate.Adapter, error)
+	Resources([]*translate.Adapter) translate.Resources
+}
+
+// Config is what a Loop works with. All fields are required.
+type Config struct {
+	Store      Lister
+	Deployer   Runner
+	Translator Translator
+	Registerer prometheus.Registerer
+	Log        *slog.Logger
+}
+
+// Loop publishes the configuration and follows its acceptance. It is safe for
+// use by several goroutines.
+type Loop struct {
+	config  Config
+	cache   cachev3.SnapshotCache
+	metrics *metrics
+	// kick asks for another round.
+	kick chan struct{}
+	// started tells adapters created in this process's time from older ones.
+	started time.Time
+
+	mu    sync.Mutex
+	state state
+}
+
+// New is a Loop that has published nothing.
+func New(c Config) *Loop {
+	return &Loop{
+		config:  c,
+		cache:   cachev3.NewSnapshotCache(true, oneForAll{}, cacheLog{c.Log}),
+		metrics: newMetrics(c.Registerer),
+		kick:    make(chan struct{}, 1),
+		started: time.Now(),
+		state:   newState(),
+	}
+}
+
+// oneForAll gives each Envoy the same configuration.
+type oneForAll struct{}
+
+const node = "envoy"
+
+func (oneForAll) ID(*corev3.Node) string { return node }
+
+// Cache is where the published resources are, for the server that sends them.
+func (l *Loop) Cache() cachev3.SnapshotCache { return l.cache }
+
+// Run works until ctx ends.
+func (l *Loop) Run(ctx context.Context) error {
+	stored, deployed := l.config.Store.Changes(ctx), l.config.Deployer.Changes(ctx)
+	ticker := time.NewTicker(trialInterval)
+	defer ticker.Stop()
+	for {
+		var retry <-chan time.Time
+		if err := l.round(ctx); err != nil && ctx.Err() == nil {
+			l.config.Log.Error("configuration not updated", "error", err)
+			retry = time.After(retryAfter)
+		}
+		if !l.await(ctx, stored, deployed, retry, ticker.C) {
+			return nil
+		}
+	}
+}
+
+// await returns once there is something to do and changes have settled, or
+// false when ctx has ended.
+func (l *Loop) await(ctx context.Context, stored, deployed <-chan struct{}, retry, tick <-chan time.Time) bool {
+	for due := false; !due; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-stored:
+			due = true
+		case <-deployed:
+			due = true
+		case <-l.kick:
+			due = true
+		case <-retry:
+			due = true
+		case <-tick:
+			due = l.nextTrial()
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(settle):
+	}
+	for _, c := range []<-chan struct{}{stored, deployed, l.kick} {
+		select {
+		case <-c:
+		default:
+		}
+	}
+	return true
+}
+
+// round lists, translates, compares, and publishes what changed.
+func (l *Loop) round(ctx context.Context) error {
+	list, err := l.config.Store.List(ctx)
+	if err != nil {
+		return fmt.Errorf("listing adapters: %w", err)
+	}
+	instances := l.config.Deployer.Instances()
+	l.metrics.count(list, instances)
+	rows := make([]row, 0, len(list))
+	for _, a := range list {
+		rows = append(rows, l.translate(translate.Entry{Adapter: a, Instances: instances[a.ID]}))
+	}
+	kept := l.admit(rows)
+	next, err := newRevision(l.config.Translator.Resources(kept))
+	if err != nil {
+		return err
+	}
+	if !l.record(rows, next) {
+		return nil
+	}
+	if err := l.cache.SetSnapshot(ctx, node, next.snapshot); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("publishing snapshot: %w", err)
+	}
+	return nil
+}
+
+// again asks for another round.
+func (l *Loop) again() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// cacheLog passes on what the cache warns of. The rest it says of every watch.
+type cacheLog struct{ log *slog.Logger }
+
+func (cacheLog) Debugf(string, ...any) {}
+func (cacheLog) Infof(string, ...any)  {}
+
+func (c cacheLog) Warnf(format string, args ...any) {
+	c.log.Warn("configuration cache", "message", fmt.Sprintf(format, args...))
+}
+
+func (c cacheLog) Errorf(format string, args ...any) {
+	c.log.Error("configuration cache", "message", fmt.Sprintf(format, args...))
+}

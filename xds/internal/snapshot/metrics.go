@@ -1,0 +1,110 @@
+package snapshot
+
+import (
+	"time"
+
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+// The values of the label state: what an adapter's best instance is.
+const (
+	stateReady    = "ready"
+	stateStarting = "starting"
+	stateDraining = "draining"
+	stateFailed   = "failed"
+	stateStopped  = "stopped"
+)
+
+type metrics struct {
+	adapters *prometheus.GaugeVec
+	ready    prometheus.Histogram
+	acks     *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		adapters: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mooring_adapters", Help: "Adapters by state of their best instance.",
+		}, []string{"state"}),
+		ready: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "mooring_adapter_ready_seconds",
+			Help:    "Time from the creation of an adapter until Envoy could first route to it.",
+			Buckets: []float64{.05, .1, .2, .3, .5, 1, 2, 5, 10, 20, 60, 120, 300},
+		}),
+		acks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mooring_xds_acks_total", Help: "Answers of Envoys to pushed configuration.",
+		}, []string{"type", "result"}),
+	}
+	r.MustRegister(m.adapters, m.ready, m.acks)
+	for _, typ := range []resourcev3.Type{resourcev3.ListenerType, resourcev3.RouteType, resourcev3.ClusterType, resourcev3.EndpointType} {
+		for _, result := range []string{"ack", "nack"} {
+			m.acks.WithLabelValues(shortType(typ), result)
+		}
+	}
+	return m
+}
+
+func (m *metrics) acked(typ resourcev3.Type, accepted bool) {
+	result := "nack"
+	if accepted {
+		result = "ack"
+	}
+	m.acks.WithLabelValues(shortType(typ), result).Inc()
+}
+
+// routable observes an adapter's first route. One that is older than the
+// process was routable before.
+func (m *metrics) routable(created, started, now time.Time) {
+	if created.After(started) {
+		m.ready.Observe(now.Sub(created).Seconds())
+	}
+}
+
+func (m *metrics) count(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) {
+	counts := map[string]int{stateReady: 0, stateStarting: 0, stateDraining: 0, stateFailed: 0, stateStopped: 0}
+	for _, a := range list {
+		counts[bestState(instances[a.ID])]++
+	}
+	for state, n := range counts {
+		m.adapters.WithLabelValues(state).Set(float64(n))
+	}
+}
+
+func bestState(list []adapters.Instance) string {
+	has := make(map[adapters.InstanceState]bool)
+	for _, i := range list {
+		has[i.State] = true
+	}
+	switch {
+	case has[adapters.InstanceReady]:
+		return stateReady
+	case has[adapters.InstanceFailed]:
+		return stateFailed
+	case has[adapters.InstanceStarting]:
+		return stateStarting
+	case has[adapters.InstanceDraining]:
+		return stateDraining
+	default:
+		return stateStopped
+	}
+}
+
+// shortType is a type as logs and metrics name it. Envoy may ask for any type,
+// so that all others are one.
+func shortType(typ resourcev3.Type) string {
+	switch typ {
+	case resourcev3.ListenerType:
+		return "listener"
+	case resourcev3.RouteType:
+		return "route"
+	case resourcev3.ClusterType:
+		return "cluster"
+	case resourcev3.EndpointType:
+		return "endpoint"
+	default:
+		return "other"
+	}
+}

@@ -1,0 +1,103 @@
+package snapshot
+
+import (
+	"time"
+
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+// Reasons of the condition Programmed.
+const (
+	reasonAccepted = "Accepted"
+	reasonPending  = "Pending"
+	reasonNoEnvoy  = "NoEnvoy"
+	reasonRetrying = "Retrying"
+	reasonRefused  = "RefusedByEnvoy"
+	reasonInvalid  = "Invalid"
+)
+
+// Programmed is True once every connected Envoy has accepted the configuration
+// of a as it is, Unknown while that is open, and False with the words of
+// whoever refused it.
+func (l *Loop) Programmed(a adapters.Adapter) adapters.Condition {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rec := l.state.records[a.ID]
+	if rec == nil || rec.generation != a.Generation {
+		return adapters.Condition{
+			Type: adapters.ConditionProgrammed, Status: "Unknown", Reason: reasonPending,
+			Message:            "The change is being worked on.",
+			LastTransitionTime: a.LastUpdatedAt,
+		}
+	}
+	return rec.condition
+}
+
+// refresh finds every adapter's condition again. The caller holds l.mu.
+func (l *Loop) refresh() {
+	now := time.Now().UTC()
+	for _, rec := range l.state.records {
+		c := l.state.conditionOf(rec)
+		c.LastTransitionTime = rec.condition.LastTransitionTime
+		if c.Status != rec.condition.Status {
+			c.LastTransitionTime = now
+		}
+		rec.condition = c
+		if !rec.routable && c.Status == "True" && rec.ready && l.state.accepted(resourcev3.EndpointType, rec) {
+			rec.routable = true
+			l.metrics.routable(rec.created, l.started, now)
+		}
+	}
+}
+
+func (s *state) conditionOf(rec *record) adapters.Condition {
+	c := adapters.Condition{Type: adapters.ConditionProgrammed}
+	switch {
+	case rec.fault != "":
+		c.Status, c.Reason, c.Message = "False", reasonInvalid, rec.fault
+	case rec.refusal != nil:
+		c.Status, c.Reason, c.Message = "False", reasonRefused, "Envoy refused the configuration: "+rec.refusal.message
+	case !rec.published:
+		c.Status, c.Reason = "Unknown", reasonRetrying
+		c.Message = "Envoy refused a configuration that this adapter was part of; it is tried again."
+	case len(s.streams) == 0:
+		c.Status, c.Reason, c.Message = "Unknown", reasonNoEnvoy, "No Envoy is connected to the control plane."
+	case s.accepted(resourcev3.ClusterType, rec) && s.acceptedRoutes(rec):
+		c.Status, c.Reason, c.Message = "True", reasonAccepted, "Envoy has accepted the configuration."
+	default:
+		c.Status, c.Reason, c.Message = "Unknown", reasonPending, "Envoy has not answered yet."
+	}
+	return c
+}
+
+// accepted reports whether every Envoy works with rec's current resource of
+// that type.
+func (s *state) accepted(typ resourcev3.Type, rec *record) bool {
+	for _, stream := range s.streams {
+		if stream.accepted[typ][rec.resource()] != rec.prints[typ] {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *state) acceptedRoutes(rec *record) bool {
+	for _, stream := range s.streams {
+		if stream.routes(s.routeNumbers) < rec.routesSince {
+			return false
+		}
+	}
+	return true
+}
+
+// routes is the number of the route configuration that Envoy works with, or
+// zero.
+func (s *stream) routes(numbers map[string]int64) int64 {
+	return numbers[s.accepted[resourcev3.RouteType][contract.RoutesPublic]]
+}
+
+// resource is the name of the adapter's cluster and of its endpoints.
+func (r *record) resource() string { return contract.AdapterCluster(r.name) }

@@ -1,0 +1,202 @@
+package snapshot
+
+import (
+	"time"
+
+	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+)
+
+// routeHistory is how many versions of the route configuration are remembered.
+// An Envoy that accepts an older one is taken to have accepted none.
+const routeHistory = 256
+
+// state is all that changes, behind Loop.mu.
+type state struct {
+	published *revision
+	records   map[adapters.UID]*record
+	streams   map[StreamID]*stream
+	trials    trials
+	// routeNumbers orders the versions of the route configuration.
+	routeNumbers map[string]int64
+	routeOrder   []string
+	routeNumber  int64
+}
+
+func newState() state {
+	return state{
+		records:      make(map[adapters.UID]*record),
+		streams:      make(map[StreamID]*stream),
+		routeNumbers: make(map[string]int64),
+	}
+}
+
+// record is what is known of one adapter.
+type record struct {
+	name       string
+	generation int64
+	created    time.Time
+	// fault is why it could not be translated, or empty.
+	fault string
+	// prints are the digests of its configuration, by type.
+	prints map[resourcev3.Type]string
+	// ready says that at least one endpoint takes new sessions.
+	ready bool
+	// published says that it is part of the published revision.
+	published bool
+	// routesSince numbers the first route configuration with its routes.
+	routesSince int64
+	// refusal is Envoy's, or nil.
+	refusal *refusal
+	// condition is the last one that was found.
+	condition adapters.Condition
+	// routable says that it has been reached, for the metric.
+	routable bool
+}
+
+// refusal is an Envoy's NACK of one adapter's configuration.
+type refusal struct {
+	typ resourcev3.Type
+	// print is the digest of what was refused: anything else is tried again.
+	print   string
+	message string
+}
+
+// of reports whether it was a configuration with these digests that was
+// refused. A nil refusal is of none.
+func (r *refusal) of(prints map[resourcev3.Type]string) bool {
+	return r != nil && r.print == prints[r.typ]
+}
+
+// row is one adapter in one round.
+type row struct {
+	adapter    adapters.Adapter
+	translated *translate.Adapter
+	fault      string
+	prints     map[resourcev3.Type]string
+	ready      bool
+	// admitted says that it is part of the round's revision.
+	admitted bool
+}
+
+// translate is the row of e. A fault is the row's, not the round's: the other
+// adapters go on.
+func (l *Loop) translate(e translate.Entry) row {
+	out := row{adapter: e.Adapter}
+	a, err := l.config.Translator.Adapter(e)
+	if err == nil {
+		out.prints, err = printsOf(a)
+	}
+	if err != nil {
+		out.fault = err.Error()
+		return out
+	}
+	out.translated = a
+	for _, i := range e.Instances {
+		out.ready = out.ready || i.State == adapters.InstanceReady
+	}
+	return out
+}
+
+func printsOf(a *translate.Adapter) (map[resourcev3.Type]string, error) {
+	cluster, err := digest(a.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := digest(a.Endpoints)
+	if err != nil {
+		return nil, err
+	}
+	return map[resourcev3.Type]string{
+		resourcev3.ClusterType:  cluster,
+		resourcev3.EndpointType: endpoints,
+		resourcev3.RouteType:    cachev3.HashResource(a.Routes.GetValue()),
+	}, nil
+}
+
+// admit chooses the adapters of the next revision: not those that Envoy refused
+// as they are, nor those whose trial has not come.
+func (l *Loop) admit(rows []row) []*translate.Adapter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := make([]*translate.Adapter, 0, len(rows))
+	for i, r := range rows {
+		if r.translated != nil && l.state.admits(r) {
+			rows[i].admitted = true
+			kept = append(kept, r.translated)
+		}
+	}
+	return kept
+}
+
+func (s *state) admits(r row) bool {
+	if s.trials.waits(r.adapter.ID) {
+		return false
+	}
+	old := s.records[r.adapter.ID]
+	return old == nil || !old.refusal.of(r.prints)
+}
+
+// record takes over what a round found. It reports whether next differs from
+// what is published.
+func (l *Loop) record(rows []row, next *revision) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := &l.state
+	changed := !next.equal(s.published)
+	if changed {
+		s.published = next
+		s.number(next.routes())
+	}
+	records := make(map[adapters.UID]*record, len(rows))
+	for _, r := range rows {
+		rec := s.updated(r)
+		if rec.fault != "" && (s.records[r.adapter.ID] == nil || s.records[r.adapter.ID].fault != rec.fault) {
+			l.config.Log.Warn("adapter left out", "adapter", rec.name, "error", rec.fault)
+		}
+		records[r.adapter.ID] = rec
+	}
+	s.records = records
+	s.trials.forget(func(id adapters.UID) bool { return records[id] == nil })
+	l.refresh()
+	return changed
+}
+
+// updated is the record of r that follows the old one.
+func (s *state) updated(r row) *record {
+	rec := new(record)
+	if old := s.records[r.adapter.ID]; old != nil {
+		*rec = *old
+	}
+	if !rec.published || rec.prints[resourcev3.RouteType] != r.prints[resourcev3.RouteType] {
+		rec.routesSince = s.routeNumber
+	}
+	// A refusal that came in the meantime is of what is now published.
+	if r.admitted && !rec.refusal.of(r.prints) {
+		rec.refusal = nil
+	}
+	rec.name, rec.generation, rec.created = r.adapter.Name, r.adapter.Generation, r.adapter.CreatedAt
+	rec.fault, rec.prints, rec.ready, rec.published = r.fault, r.prints, r.ready, r.admitted
+	return rec
+}
+
+// number gives version the highest number.
+func (s *state) number(version string) {
+	if len(s.routeOrder) > 0 && s.routeOrder[len(s.routeOrder)-1] == version {
+		return
+	}
+	s.routeNumber++
+	s.routeNumbers[version] = s.routeNumber
+	s.routeOrder = append(s.routeOrder, version)
+	if len(s.routeOrder) <= routeHistory {
+		return
+	}
+	oldest := s.routeOrder[0]
+	s.routeOrder = s.routeOrder[1:]
+	if s.routeNumbers[oldest] <= s.routeNumber-routeHistory {
+		delete(s.routeNumbers, oldest)
+	}
+}
