@@ -53,6 +53,13 @@ const (
 	// MetadataNamespace is the dynamic metadata that the external processor
 	// emits for the access log, and the route metadata of the fast route.
 	MetadataNamespace = "mooring"
+	// MetadataVerdict is the key of MetadataNamespace that holds VerdictAllow or
+	// the reason of a refusal. Envoy passes on the body of a refusal by it: to
+	// Envoy, what the external processor answers is a local reply like its own,
+	// whose body it would write anew.
+	MetadataVerdict = "verdict"
+	// VerdictAllow is the verdict on what goes on.
+	VerdictAllow = "allow"
 )
 
 // PolicyMetadataKey is the gRPC initial metadata that carries a route's Policy
