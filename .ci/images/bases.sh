@@ -61,6 +61,9 @@ debian() {
   debootstrap --variant=minbase bookworm "$root" >"$dir/debootstrap.log" 2>&1 ||
     { tail -n 5 "$dir/debootstrap.log" >&2; return 1; }
   slim "$root"
+  # debootstrap copies the machine's own.
+  rm -f "$root/etc/resolv.conf" "$root/etc/hostname"
+  touch "$root/etc/resolv.conf"
   b config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin --cmd bash "$ctr"
   finish "$name" "$key"
 }
