@@ -1,0 +1,131 @@
+package adapters_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"pgregory.net/rapid"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+func compiledSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(adapters.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("adapter.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("adapter.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// near draws texts that are valid, nearly valid, or anything.
+func near(pattern string, examples ...string) *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringMatching(pattern),
+		rapid.SampledFrom(append(examples, "", "-", "a", "A", "é", "a\x00", "a\n")),
+		rapid.StringN(0, 8, -1),
+		rapid.Map(rapid.IntRange(0, 5), func(n int) string {
+			return strings.Repeat("a", []int{63, 64, 128, 129, 256, 257}[n])
+		}),
+	)
+}
+
+func specs() *rapid.Generator[adapters.Spec] {
+	return rapid.Custom(func(t *rapid.T) adapters.Spec {
+		variable := near(`[A-Za-z_][A-Za-z0-9_]{0,5}`, "MCP_COMMAND", "MCP_ARGS", "MCP_PROXY_URL", "1A", "A-B")
+		key := near(`[a-z0-9]{1,4}/[A-Za-z0-9]{1,4}`, "team", "example.com/team", "a/", "/a", "a/b/c", "A/b", "a..b/c",
+			strings.Repeat("p", 253)+"/n", strings.Repeat("p", 254)+"/n")
+		long := rapid.SampledFrom([]string{"", "text", strings.Repeat("é", 4096), strings.Repeat("é", 4097)})
+		value := rapid.OneOf(rapid.StringN(0, 4, -1), rapid.SampledFrom([]string{strings.Repeat("é", 65536), strings.Repeat("é", 65537), "\x00"}))
+		return adapters.Spec{
+			Name:                 near(`[a-z0-9][a-z0-9-]{0,8}[a-z0-9]`, "a-", "9").Draw(t, "name"),
+			ImageName:            near(`[a-z0-9.]{1,4}/[a-z0-9._-]{1,4}`, "mcp-proxy", "mcp-proxy", "mcp-proxy").Draw(t, "image"),
+			ImageVersion:         near(`[A-Za-z0-9_][A-Za-z0-9_.-]{0,8}`).Draw(t, "version"),
+			EnvironmentVariables: rapid.MapOfN(variable, value, 0, 4).Draw(t, "environment"),
+			ReplicaCount:         rapid.SampledFrom([]int{-1, 0, 1, 2, 1000, 1001}).Draw(t, "replicas"),
+			Description:          long.Draw(t, "description"),
+			UseWorkloadIdentity:  rapid.Bool().Draw(t, "identity"),
+			RequiredRoles:        rapid.SliceOfN(near(`[a-z.]{1,4}`), 0, 3).Draw(t, "roles"),
+			Labels:               rapid.MapOfN(key, near(`[A-Za-z0-9]{1,4}`), 0, 2).Draw(t, "labels"),
+		}
+	})
+}
+
+// TestSchemaIsWhatValidateSays draws specs and repairs most of their members,
+// so that each rule decides alone often enough.
+func TestSchemaIsWhatValidateSays(t *testing.T) {
+	schema := compiledSchema(t)
+	rapid.Check(t, func(t *rapid.T) {
+		spec := specs().Draw(t, "spec")
+		good := valid()
+		keep := rapid.IntRange(0, 7).Draw(t, "kept")
+		if keep != 0 {
+			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
+			switch keep {
+			case 1:
+				good.Name = spec.Name
+			case 2:
+				good.ImageName, good.EnvironmentVariables = spec.ImageName, spec.EnvironmentVariables
+			case 3:
+				good.ImageVersion = spec.ImageVersion
+			case 4:
+				good.EnvironmentVariables = spec.EnvironmentVariables
+			case 5:
+				good.ReplicaCount, good.Description = spec.ReplicaCount, spec.Description
+			case 6:
+				good.RequiredRoles = spec.RequiredRoles
+			case 7:
+				good.Labels = spec.Labels
+			}
+			spec = good
+		}
+		compare(t, schema, spec)
+	})
+}
+
+func TestSchemaIsWhatValidateSaysOfCounts(t *testing.T) {
+	schema := compiledSchema(t)
+	for _, count := range []int{63, 64, 65, 511, 512, 513} {
+		variables, labels, roles := valid(), valid(), valid()
+		labels.Labels = map[string]string{}
+		for i := range count {
+			name := "n" + strings.Repeat("x", i%9) + string(rune('a'+i%26)) + string(rune('a'+i/26))
+			variables.EnvironmentVariables[name] = ""
+			labels.Labels[name] = ""
+			roles.RequiredRoles = append(roles.RequiredRoles, name)
+		}
+		for _, spec := range []adapters.Spec{variables, labels, roles} {
+			compare(t, schema, spec)
+		}
+	}
+}
+
+func compare(t interface {
+	Fatal(...any)
+	Errorf(string, ...any)
+}, schema *jsonschema.Schema, spec adapters.Spec,
+) {
+	text, err := json.Marshal(spec.Normalize())
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := spec.Validate(adapters.Limits{MaxReplicas: adapters.MaxReplicaCount})
+	if err := schema.Validate(document); (err == nil) != (len(faults) == 0) {
+		t.Errorf("Validate says %v, and the schema says %v, of\n%.2000s", faults, err, text)
+	}
+}
