@@ -72,7 +72,7 @@ func newGateway(t *testing.T) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.envoy = envoytest.Start(t, bootstrap.Bytes())
+	g.envoy = envoytest.Start(t, bootstrap.Bytes(), envoytest.Args("--file-flush-interval-msec", "20"))
 	transport := &http.Transport{DialContext: g.dial}
 	t.Cleanup(transport.CloseIdleConnections)
 	g.client = &http.Client{Transport: transport}

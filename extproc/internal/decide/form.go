@@ -28,6 +28,11 @@ func (j *Judge) form(head Head) *Refusal {
 	if refusal := j.origin(head.Header["Origin"]); refusal != nil {
 		return refusal
 	}
+	if len(head.Header["Trailer"]) > 0 {
+		// They come to be judged only after the answer to the head, which waits
+		// for the body: nobody would go on.
+		return unread(inspect.Trailers())
+	}
 	return j.contentLength(head.Header["Content-Length"])
 }
 
