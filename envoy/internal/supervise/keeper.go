@@ -45,7 +45,8 @@ func newKeeper(part Part, limits Limits, say Say) *keeper {
 func (k *keeper) run() {
 	defer close(k.done)
 	begin := time.Now()
-	if k.err = k.firstStart(); k.err != nil {
+	if err := k.firstStart(); err != nil {
+		k.err = &StartError{Part: k.part.Name, Err: err}
 		return
 	}
 	k.say("%s is up (%s)", k.part.Name, brief(time.Since(begin)))
@@ -75,7 +76,7 @@ func (k *keeper) firstStart() error {
 	defer cancel()
 	err := k.awaitReady(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s was not ready within %s", k.part.Name, brief(k.limits.StartTimeout))
+		return fmt.Errorf("it was not ready within %s", brief(k.limits.StartTimeout))
 	}
 	return err
 }
@@ -102,15 +103,20 @@ func (k *keeper) startAgain(delay time.Duration) bool {
 			return k.ctx.Err() == nil
 		}
 		delay = k.limits.next(delay)
-		k.say("%v; trying again in %s", err, brief(delay))
+		k.say("%s: %v; trying again in %s", k.part.Name, err, brief(delay))
 	}
 }
 
 // start starts the part once, unless the keeper is stopped.
 func (k *keeper) start() error {
-	cmd, err := k.part.Command()
-	if err != nil {
-		return fmt.Errorf("starting %s: %w", k.part.Name, err)
+	cmd := k.part.Command()
+	if k.part.Log != nil {
+		log, err := k.part.Log()
+		if err != nil {
+			return err
+		}
+		defer log.Close() // the part has its own by then
+		cmd.Stdout, cmd.Stderr = log, log
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -118,7 +124,10 @@ func (k *keeper) start() error {
 	if k.ctx.Err() != nil {
 		return errStopped
 	}
-	k.proc, err = process.Start(cmd, k.part.OnParentDeath)
+	proc, err := process.Start(cmd, k.part.OnParentDeath)
+	if err == nil {
+		k.proc = proc
+	}
 	return err
 }
 
@@ -133,7 +142,7 @@ func (k *keeper) awaitReady(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-proc.Done():
-			return fmt.Errorf("%s ended at its start: %s", k.part.Name, ending(proc))
+			return fmt.Errorf("it ended (%s)", ending(proc))
 		case <-ctx.Done():
 			return ctx.Err()
 		}

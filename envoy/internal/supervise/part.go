@@ -2,6 +2,8 @@ package supervise
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -11,9 +13,10 @@ import (
 type Part struct {
 	// Name is what people call it.
 	Name string
-	// Command makes the command of one start. Where its output goes is its
-	// maker's choice.
-	Command func() (*exec.Cmd, error)
+	// Command makes the command of one start.
+	Command func() *exec.Cmd
+	// Log opens the file that takes what one start prints. Nil throws it away.
+	Log func() (*os.File, error)
 	// Ready is one look whether the part serves: nil when it does.
 	Ready func(ctx context.Context) error
 	// OnParentDeath is sent to the part by the kernel when this program dies.
@@ -58,3 +61,17 @@ func (l Limits) withDefaults() Limits {
 func (l Limits) next(delay time.Duration) time.Duration {
 	return min(max(2*delay, l.FirstDelay), l.MaxDelay)
 }
+
+// StartError is why a part did not come up at its first start.
+type StartError struct {
+	// Part is the name of the part.
+	Part string
+	// Err says how its start ended.
+	Err error
+}
+
+// Error implements error.
+func (e *StartError) Error() string { return fmt.Sprintf("starting %s: %v", e.Part, e.Err) }
+
+// Unwrap returns Err.
+func (e *StartError) Unwrap() error { return e.Err }

@@ -45,11 +45,11 @@ func (s *said) String() string {
 func shell(dir, name, script string) supervise.Part {
 	return supervise.Part{
 		Name: name,
-		Command: func() (*exec.Cmd, error) {
+		Command: func() *exec.Cmd {
 			_ = os.Remove(filepath.Join(dir, name+".ready"))
 			cmd := exec.Command("/bin/sh", "-c", script)
 			cmd.Dir = dir
-			return cmd, nil
+			return cmd
 		},
 		Ready: func(context.Context) error {
 			_, err := os.Stat(filepath.Join(dir, name+".ready"))
@@ -178,7 +178,7 @@ func TestFirstStartMustSucceed(t *testing.T) {
 	dir := t.TempDir()
 	r := run(t, supervise.Limits{}, shell(dir, "a", fmt.Sprintf(serve, "a")), shell(dir, "b", "exit 3"))
 	err := r.awaitEnd(t)
-	if err == nil || err.Error() != "b ended at its start: exit status 3" {
+	if err == nil || err.Error() != "starting b: it ended (exit status 3)" {
 		t.Fatalf("error: %v", err)
 	}
 	pid := pids(t, dir, "a")[0]
@@ -189,7 +189,7 @@ func TestFirstStartMustSucceed(t *testing.T) {
 
 func TestFirstStartHasATimeout(t *testing.T) {
 	r := run(t, supervise.Limits{StartTimeout: 100 * time.Millisecond}, shell(t.TempDir(), "a", "exec sleep 60"))
-	if err := r.awaitEnd(t); err == nil || err.Error() != "a was not ready within 100ms" {
+	if err := r.awaitEnd(t); err == nil || err.Error() != "starting a: it was not ready within 100ms" {
 		t.Fatalf("error: %v", err)
 	}
 }
@@ -240,5 +240,30 @@ func TestStopDuringBackOff(t *testing.T) {
 	r.cancel()
 	if err := r.awaitEnd(t); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestMissingProgram(t *testing.T) {
+	part := shell(t.TempDir(), "a", "")
+	part.Command = func() *exec.Cmd { return exec.Command("/nowhere/a") }
+	r := run(t, supervise.Limits{}, part)
+	if err := r.awaitEnd(t); err == nil || !strings.Contains(err.Error(), "/nowhere/a") {
+		t.Fatalf("error: %v", err)
+	}
+}
+
+func TestOutputGoesToTheLog(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "log")
+	part := shell(dir, "a", "echo out; echo err >&2; "+fmt.Sprintf(serve, "a"))
+	part.Log = func() (*os.File, error) { return os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) }
+	r := run(t, supervise.Limits{}, part)
+	r.awaitUp(t)
+	r.cancel()
+	if err := r.awaitEnd(t); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(log); err != nil || string(text) != "out\nerr\n" {
+		t.Errorf("log %q, error %v", text, err)
 	}
 }

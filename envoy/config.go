@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Config is the launcher's settings.
+type Config struct {
+	State     string `env:"MOORING_STATE" default:"./.state" placeholder:"DIR" help:"Folder for adapters, keys, logs and sockets (${default})."`
+	Listen    string `env:"MOORING_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where the gateway serves MCP and the API (${default})."`
+	OpsListen string `env:"MOORING_OPS_LISTEN" default:"127.0.0.1:9090" placeholder:"ADDRESS" help:"Where metrics are served (${default})."`
+	PublicURL string `env:"MOORING_PUBLIC_URL" placeholder:"URL" help:"What the world calls the gateway (http:// and the address of --listen)."`
+	Envoy     string `env:"MOORING_ENVOY" placeholder:"FILE" help:"Envoy to run (the one of make tools, else the one on PATH)."`
+	LogLevel  string `env:"MOORING_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What the parts write into their logs: debug, info, warn or error (${default})."`
+
+	AnonymousNetwork bool `name:"dangerously-let-the-network-in-without-identity" help:"Allow --listen and --ops-listen on addresses that others reach, although every caller there is an administrator who may run programs as you."`
+}
+
+// Validate names every fault of c, and fills in what follows from the rest.
+func (c *Config) Validate() error {
+	var faults []error
+	for _, s := range []struct {
+		flag  string
+		value *string
+	}{{"--listen", &c.Listen}, {"--ops-listen", &c.OpsListen}} {
+		addr, err := parseAddress(*s.value)
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("%s %s: %w", s.flag, *s.value, err))
+		case !addr.Addr().IsLoopback() && !c.AnonymousNetwork:
+			faults = append(faults, fmt.Errorf("%s %s: callers are not identified (development mode), so only an address of this machine alone is allowed, such as 127.0.0.1:%d",
+				s.flag, *s.value, addr.Port()))
+		default:
+			*s.value = addr.String()
+		}
+	}
+	if c.Listen == c.OpsListen {
+		faults = append(faults, fmt.Errorf("--listen and --ops-listen are both %s", c.Listen))
+	}
+	if c.PublicURL == "" {
+		c.PublicURL = "http://" + c.Listen
+	}
+	if err := checkPublicURL(c.PublicURL); err != nil {
+		faults = append(faults, fmt.Errorf("--public-url %s: %w", c.PublicURL, err))
+	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	return errors.Join(faults...)
+}
+
+// parseAddress takes an IP address or localhost, with a port.
+func parseAddress(text string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return netip.AddrPort{}, errors.New("not an address with a port, such as 127.0.0.1:8080")
+	}
+	switch host {
+	case "localhost":
+		host = "127.0.0.1"
+	case "":
+		host = "0.0.0.0"
+	}
+	addr, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
+	if err != nil {
+		return netip.AddrPort{}, errors.New("not an IP address with a port, such as 127.0.0.1:8080")
+	}
+	if addr.Port() == 0 {
+		return netip.AddrPort{}, errors.New("port 0 has no meaning here")
+	}
+	return addr, nil
+}
+
+func checkPublicURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("not a URL")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("not an http or https URL")
+	}
+	if u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("only scheme, host and port are allowed")
+	}
+	return nil
+}
