@@ -106,6 +106,15 @@ func (c *Child) Receive() (line []byte, cut bool, err error) {
 // it. Done tells when that is over.
 func (c *Child) Stop() { c.stopped.Do(func() { close(c.stop) }) }
 
+func (c *Child) isStopped() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Done is closed when the child and everything that it started are gone.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
@@ -126,12 +135,20 @@ func describe(s unix.WaitStatus) string {
 	return fmt.Sprintf("exited with code %d", s.ExitStatus())
 }
 
-// String is the exit as one sentence without a full stop, last lines included.
+// maxExitLines bounds the bytes of last lines in Exit.String.
+const maxExitLines = 3000
+
+// String is the exit as one clause, with as many of the last lines as fit.
 func (e Exit) String() string {
-	if len(e.Lines) == 0 {
+	first, size := len(e.Lines), 0
+	for first > 0 && size+len(e.Lines[first-1]) <= maxExitLines {
+		first--
+		size += len(e.Lines[first])
+	}
+	if first == len(e.Lines) {
 		return e.How + " and wrote nothing on standard error"
 	}
-	return e.How + "; it wrote: " + strings.Join(e.Lines, " | ")
+	return e.How + "; it wrote: " + strings.Join(e.Lines[first:], " | ")
 }
 
 // readStderr logs standard error until it is closed.

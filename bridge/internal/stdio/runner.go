@@ -26,7 +26,7 @@ type Runner struct {
 
 	mu       sync.Mutex
 	children map[int]*Child // by pid, from fork until reaped
-	count    int
+	started  int            // how many there ever were
 
 	wg sync.WaitGroup
 }
@@ -113,11 +113,22 @@ func (r *Runner) Start() (*Child, error) {
 	}
 }
 
-// Children is how many children there are, ending ones included.
-func (r *Runner) Children() int {
+// Running is how many children there are that nobody has stopped.
+func (r *Runner) Running() int { return r.count(false) }
+
+// Ending is how many children were stopped and are not gone yet.
+func (r *Runner) Ending() int { return r.count(true) }
+
+func (r *Runner) count(stopped bool) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.children)
+	n := 0
+	for _, c := range r.children {
+		if c.isStopped() == stopped {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *Runner) stopChildren() {
@@ -149,8 +160,8 @@ func (r *Runner) fork() (*Child, error) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.count++
-	mark := childVariable + "=" + strconv.Itoa(os.Getpid()) + "." + strconv.Itoa(r.count)
+	r.started++
+	mark := childVariable + "=" + strconv.Itoa(os.Getpid()) + "." + strconv.Itoa(r.started)
 	pid, err := syscall.ForkExec(path, append([]string{r.cmd.Name}, r.cmd.Args...), &syscall.ProcAttr{
 		Dir:   r.cmd.Dir,
 		Env:   append(r.cmd.Env[:len(r.cmd.Env):len(r.cmd.Env)], mark),
@@ -167,7 +178,7 @@ func (r *Runner) fork() (*Child, error) {
 // adopt makes a Child of a process that was just forked. r.mu is held, so that
 // the reaper does not see the process before the child is known.
 func (r *Runner) adopt(pid int, mark string, pipes [3]*os.File) *Child {
-	log := r.cmd.Log.With(slog.Int("child", r.count))
+	log := r.cmd.Log.With(slog.Int("child", r.started))
 	c := &Child{
 		cmd: r.cmd, pid: pid, mark: mark, log: log, words: newWords(log),
 		stdin: pipes[0], stdout: pipes[1], lines: newLineReader(pipes[1], r.cmd.MaxLine),

@@ -59,7 +59,7 @@ func run(t *testing.T, mode string, change func(*stdio.Command)) (*stdio.Runner,
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := r.Children(); n != 0 {
+		if n := r.Running() + r.Ending(); n != 0 {
 			t.Errorf("%d children are left", n)
 		}
 	})

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mooring-mcp/mooring/adapters/launch"
+)
+
+// The bounds of a command's arguments.
+const (
+	maxArgs   = 64
+	maxArgLen = 512
+)
+
+// Config is what the bridge is told by flags and environment; flags win.
+type Config struct {
+	Command  string `env:"MCP_COMMAND" help:"Program of the stdio server."`
+	Args     string `env:"MCP_ARGS" help:"Its arguments, split as a POSIX shell does, or a JSON array."`
+	ProxyURL string `env:"MCP_PROXY_URL" name:"proxy-url" help:"URL of the remote server, instead of a program."`
+
+	Listen       string        `env:"MCP_LISTEN" default:":8000" help:"Address to serve at: host:port or unix:/absolute/path."`
+	LogFile      string        `placeholder:"FILE" help:"Log there instead of to standard error."`
+	LogMaxBytes  ByteSize      `default:"4MiB" help:"Size at which the log file becomes FILE.1."`
+	LogLevel     slog.Level    `env:"MOORING_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	StateDir     string        `placeholder:"DIR" help:"Folder for what must outlive this process; made where absent."`
+	WorkDir      string        `placeholder:"DIR" help:"Working directory of servers; made where absent. Default: the current one."`
+	Lease        string        `placeholder:"FILE" help:"Lock file of the owner: when nobody holds it for 30 s, end."`
+	DrainTimeout time.Duration `default:"5m" help:"How long open sessions may last after SIGTERM."`
+
+	AllowLoopback bool `help:"Allow a remote URL on this machine's loopback addresses."`
+
+	MaxSessions     int           `env:"MOORING_MAX_SESSIONS" default:"100" help:"Sessions, each with a server process, at a time."`
+	MaxInFlight     int           `env:"MOORING_MAX_IN_FLIGHT" default:"256" help:"Unanswered requests of one session."`
+	IdleTimeout     time.Duration `env:"MOORING_SESSION_IDLE_TIMEOUT" default:"30m" help:"End of sessions without request or stream."`
+	StartTimeout    time.Duration `env:"MOORING_START_TIMEOUT" default:"5m" help:"How long a server may take to answer initialize."`
+	ResponseTimeout time.Duration `env:"MOORING_RESPONSE_TIMEOUT" default:"10m" help:"How long a remote server may take to begin an answer."`
+	MaxBodyBytes    ByteSize      `env:"MOORING_MAX_BODY_BYTES" default:"4MiB" help:"Longest message from a client."`
+	MaxLineBytes    ByteSize      `env:"MOORING_MAX_LINE_BYTES" default:"16MiB" help:"Longest message from a stdio server."`
+
+	Instance string `env:"MOORING_INSTANCE" hidden:"" help:"Id of this instance; its servers carry it."`
+	Adapter  string `env:"MOORING_ADAPTER" hidden:"" help:"Name of the adapter, for metrics."`
+}
+
+// Validate names everything that is wrong.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	switch {
+	case c.Command == "" && c.ProxyURL == "":
+		fault("nothing to run: set MCP_COMMAND, or MCP_PROXY_URL")
+	case c.Command != "" && c.ProxyURL != "":
+		fault("MCP_COMMAND and MCP_PROXY_URL exclude each other")
+	case c.Command == "" && c.Args != "":
+		fault("MCP_ARGS is of no use without MCP_COMMAND")
+	case c.Command != "":
+		faults = append(faults, checkCommand(c.Command, c.Args))
+	default:
+		if err := launch.CheckURL(c.ProxyURL, launch.URLPolicy{AllowLoopback: c.AllowLoopback}); err != nil {
+			fault("MCP_PROXY_URL: %w", err)
+		}
+	}
+	if path, ok := strings.CutPrefix(c.Listen, "unix:"); ok && !filepath.IsAbs(path) {
+		fault("the socket to listen at must have an absolute path")
+	}
+	for name, n := range map[string]int64{
+		"log-max-bytes": int64(c.LogMaxBytes), "max-body-bytes": int64(c.MaxBodyBytes), "max-line-bytes": int64(c.MaxLineBytes),
+		"max-sessions": int64(c.MaxSessions), "max-in-flight": int64(c.MaxInFlight), "idle-timeout": int64(c.IdleTimeout),
+		"start-timeout": int64(c.StartTimeout), "response-timeout": int64(c.ResponseTimeout), "drain-timeout": int64(c.DrainTimeout),
+	} {
+		if n <= 0 {
+			fault("%s must be more than zero", name)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func checkCommand(command, args string) error {
+	if strings.ContainsAny(command, "\x00\n\r") {
+		return errors.New("MCP_COMMAND: it must not hold a NUL or a line break")
+	}
+	words, err := launch.SplitArgs(args)
+	if err != nil {
+		return fmt.Errorf("MCP_ARGS: %w", err)
+	}
+	if len(words) > maxArgs {
+		return fmt.Errorf("MCP_ARGS: there are more than %d arguments", maxArgs)
+	}
+	for i, word := range words {
+		if len(word) > maxArgLen || strings.ContainsAny(word, "\n\r") {
+			return fmt.Errorf("MCP_ARGS: argument %d is longer than %d bytes or holds a line break", i+1, maxArgLen)
+		}
+	}
+	return nil
+}
+
+// ByteSize is a number of bytes, written plain or with KiB, MiB or GiB.
+type ByteSize int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *ByteSize) UnmarshalText(text []byte) error {
+	digits, shift := string(text), 0
+	for i, unit := range []string{"KiB", "MiB", "GiB"} {
+		if rest, ok := strings.CutSuffix(digits, unit); ok {
+			digits, shift = strings.TrimSpace(rest), 10*(i+1)
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is no size: write a number of bytes, or one with KiB, MiB or GiB", text)
+	}
+	*b = ByteSize(n << shift)
+	return nil
+}

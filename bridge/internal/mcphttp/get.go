@@ -1,0 +1,104 @@
+package mcphttp
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+)
+
+// get serves the session's own stream, or resumes any stream of the session
+// after the event that the client saw last.
+func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
+	if ref := h.listen(w, r); ref != nil {
+		ref.write(w, nil)
+	}
+}
+
+func (h *Handler) listen(w http.ResponseWriter, r *http.Request) *refusal {
+	if isModern(r, jsonrpc.Message{}) {
+		return refuseModern(r)
+	}
+	if ref := checkAccept(r, typeSSE); ref != nil {
+		return ref
+	}
+	s, ref := h.find(r)
+	if ref != nil {
+		return ref
+	}
+	defer s.enter()()
+	st, after := s.general, -1
+	if id := r.Header.Get(headerLastEventID); id != "" {
+		name, number, ok := parseEventID(id)
+		if st = s.lookup(name); !ok || st == nil {
+			return refuse(http.StatusBadRequest, "the Last-Event-ID names no stream that can be resumed")
+		}
+		after = number
+	}
+	// A client that resumes knows that its old connection is dead, which may not
+	// have been noticed here yet.
+	rd := st.attach(after, after < 0)
+	if rd == nil {
+		return refuse(http.StatusConflict, "the session has an open stream already")
+	}
+	defer st.detach(rd)
+	h.serveStream(w, r, st, rd, h.primes(s, jsonrpc.Message{}))
+	return nil
+}
+
+// delete ends a session.
+func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
+	if isModern(r, jsonrpc.Message{}) {
+		refuseModern(r).write(w, nil)
+		return
+	}
+	s, ref := h.find(r)
+	if ref != nil {
+		ref.write(w, nil)
+		return
+	}
+	if !s.end(endDeleted) {
+		unknownSession().write(w, nil)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// serveStream writes the stream to the client until it ends, the client goes,
+// or another connection takes over.
+func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request, st *stream, rd *reader, prime bool) {
+	out := newSSE(w)
+	defer out.close()
+	if prime {
+		out.prime(eventID(st.id, rd.pos), h.cfg.Retry)
+	} else {
+		// Headers reach the client only with the first bytes through some proxies.
+		out.comment("ok")
+	}
+	keepAlive := time.NewTicker(h.cfg.KeepAlive)
+	defer keepAlive.Stop()
+	for {
+		events, done := st.unread(rd)
+		for _, e := range events {
+			out.event(eventID(st.id, e.number), e.data)
+		}
+		if err := out.flush(); err != nil {
+			return
+		}
+		if len(events) > 0 {
+			st.written(rd, events[len(events)-1].number)
+		}
+		if done {
+			return
+		}
+		select {
+		case <-rd.wake:
+		case <-rd.gone:
+			return
+		case <-r.Context().Done():
+			return
+		case <-keepAlive.C:
+			out.comment("keep-alive")
+		}
+	}
+}

@@ -1,0 +1,200 @@
+// Package mcphttp is the HTTP side of the bridge: it speaks MCP's streamable
+// HTTP with clients and hands their messages, byte for byte, to server
+// processes. It knows sessions, streams and which message belongs where; it
+// does not know how processes are made, and looks at messages only as far as
+// package jsonrpc does, so that methods and fields it has never heard of pass.
+//
+// It serves the legacy era of the protocol (2025-03-26 to 2025-11-25), with one
+// server process per session. Requests of the modern era are told apart in
+// era.go and answered in modern.go.
+package mcphttp
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Child is one server process. Receive is called by one goroutine only.
+type Child interface {
+	// Send writes one message of one line. It returns within bounded time.
+	Send(message []byte) error
+	// Receive returns the next message; cut says that it is only the beginning
+	// of one that was too long. After Stop, or when the process ended by itself,
+	// it returns an error once everything is over.
+	Receive() (message []byte, cut bool, err error)
+	// Stop begins the end of the process and returns at once.
+	Stop()
+	// Ending says how the process ended, as a clause that clients may read. It
+	// is called after Receive returned an error.
+	Ending() string
+}
+
+// Config is what a Handler works with.
+type Config struct {
+	// Start starts a server process. Required.
+	Start func() (Child, error)
+	// Admit reports whether new sessions may be born, and if not, says why in a
+	// sentence for clients. Nil means always.
+	Admit func() (refusal string, ok bool)
+	// Born is told of each session whether its server answered initialize
+	// (true), or ended by itself before it did. Nil means nobody.
+	Born func(ok bool)
+	// MaxSessions is how many sessions there may be. Zero means 100.
+	MaxSessions int
+	// MaxInFlight is how many requests of one session may be unanswered. Zero
+	// means 256.
+	MaxInFlight int
+	// IdleTimeout ends a session with nothing in flight and no open stream. Zero
+	// means 30 min.
+	IdleTimeout time.Duration
+	// StartTimeout is how long a server may take to answer initialize. Zero
+	// means 5 min.
+	StartTimeout time.Duration
+	// MaxBody is the longest message from a client in bytes. Zero means 4 MiB.
+	MaxBody int64
+	// PatienceJSON is how long a request may wait for its first message before
+	// the answer becomes an event stream, which can be kept alive and resumed.
+	// Zero means 5 s.
+	PatienceJSON time.Duration
+	// KeepAlive is the time between comments on a silent stream. Zero means
+	// 15 s.
+	KeepAlive time.Duration
+	// Retry is how long clients are told to wait before they resume a stream.
+	// Zero means 1 s.
+	Retry time.Duration
+	// BufferBytes bounds what one stream keeps for replay. Zero means 1 MiB.
+	BufferBytes int
+	// Log is required.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Admit == nil {
+		c.Admit = func() (string, bool) { return "", true }
+	}
+	if c.Born == nil {
+		c.Born = func(bool) {}
+	}
+	setDefault(&c.MaxSessions, 100)
+	setDefault(&c.MaxInFlight, 256)
+	setDefault(&c.IdleTimeout, 30*time.Minute)
+	setDefault(&c.StartTimeout, 5*time.Minute)
+	setDefault(&c.MaxBody, 4<<20)
+	setDefault(&c.PatienceJSON, 5*time.Second)
+	setDefault(&c.KeepAlive, 15*time.Second)
+	setDefault(&c.Retry, time.Second)
+	setDefault(&c.BufferBytes, 1<<20)
+	return c
+}
+
+func setDefault[T comparable](to *T, value T) {
+	var zero T
+	if *to == zero {
+		*to = value
+	}
+}
+
+// Handler serves MCP at whatever path it is mounted. It births sessions only
+// while Run runs.
+type Handler struct {
+	cfg     Config
+	metrics *metrics
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	births   int // slots taken by sessions that are about to be
+	running  bool
+
+	streams atomic.Uint64 // how many there were
+	wg      sync.WaitGroup
+}
+
+// New returns a Handler whose metrics are registered with reg.
+func New(cfg Config, reg prometheus.Registerer) *Handler {
+	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true}
+	h.metrics = newMetrics(reg, h.Sessions)
+	return h
+}
+
+// Run ends idle sessions until ctx ends, then all, and returns when their
+// processes are gone.
+func (h *Handler) Run(ctx context.Context) error {
+	tick := time.NewTicker(max(h.cfg.IdleTimeout/20, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			h.sweep(now)
+		case <-ctx.Done():
+			h.mu.Lock()
+			h.running = false
+			h.mu.Unlock()
+			for _, s := range h.all() {
+				s.end(endStopped)
+			}
+			h.wg.Wait()
+			return nil
+		}
+	}
+}
+
+// Sessions is how many sessions there are.
+func (h *Handler) Sessions() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.sessions)
+}
+
+// InFlight is how many requests wait for their answer, in all sessions.
+func (h *Handler) InFlight() int {
+	n := 0
+	for _, s := range h.all() {
+		n += s.inFlight()
+	}
+	return n
+}
+
+func (h *Handler) all() []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+func (h *Handler) sweep(now time.Time) {
+	for _, s := range h.all() {
+		if s.sweep(now, h.cfg.IdleTimeout) {
+			s.end(endExpired)
+		}
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if ref := checkHost(r); ref != nil {
+		ref.write(w, nil)
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		h.post(w, r)
+	case http.MethodGet:
+		h.get(w, r)
+	case http.MethodDelete:
+		h.delete(w, r)
+	default:
+		refuse(http.StatusMethodNotAllowed, "only POST, GET and DELETE are allowed here").
+			with("Allow", "POST, GET, DELETE").write(w, nil)
+	}
+}

@@ -1,0 +1,89 @@
+package mcphttp
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+)
+
+// maxTools bounds the values of the tool label; what comes after them is
+// counted as otherTool.
+const (
+	maxTools  = 200
+	otherTool = "other"
+)
+
+// How a tool call came out.
+const (
+	outcomeOK        = "ok"
+	outcomeToolError = "tool_error" // the tool says that it failed
+	outcomeError     = "error"      // the server answered with an error
+	outcomeLost      = "lost"       // the server ended before it answered
+	outcomeCancelled = "cancelled"
+)
+
+type metrics struct {
+	toolCalls *prometheus.CounterVec
+	sessions  *prometheus.CounterVec
+
+	mu    sync.Mutex
+	tools map[string]bool
+}
+
+func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
+	m := &metrics{
+		toolCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mooring_bridge_tool_calls_total",
+			Help: "Tool calls by tool and by how they came out.",
+		}, []string{"tool", "outcome"}),
+		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mooring_bridge_sessions_total",
+			Help: "What happened to sessions: started, closed, expired, lost.",
+		}, []string{"event"}),
+		tools: make(map[string]bool),
+	}
+	reg.MustRegister(m.toolCalls, m.sessions, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mooring_bridge_sessions_active",
+		Help: "Sessions that are open now.",
+	}, func() float64 { return float64(active()) }))
+	for _, event := range []string{"started", "closed", "expired", "lost"} {
+		m.sessions.WithLabelValues(event)
+	}
+	return m
+}
+
+func (m *metrics) session(event string) { m.sessions.WithLabelValues(event).Inc() }
+
+// answered counts a call that is over, if it is a tool's.
+func (m *metrics) answered(c *call, outcome string) {
+	if c.msg.Method != jsonrpc.MethodToolsCall {
+		return
+	}
+	m.toolCalls.WithLabelValues(m.tool(c.msg.Name, outcome), outcome).Inc()
+}
+
+// tool is the label for a name. Clients choose names, so only those that some
+// call succeeded with are shown.
+func (m *metrics) tool(name, outcome string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.tools[name] && outcome == outcomeOK && name != "" && len(name) <= 128 && len(m.tools) < maxTools {
+		m.tools[name] = true
+	}
+	if m.tools[name] {
+		return name
+	}
+	return otherTool
+}
+
+func outcomeOf(m jsonrpc.Message) string {
+	switch {
+	case m.Failed:
+		return outcomeError
+	case m.IsError:
+		return outcomeToolError
+	}
+	return outcomeOK
+}

@@ -1,0 +1,198 @@
+package mcphttp
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+)
+
+// post serves one message from a client.
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
+	if ref := checkAccept(r, typeJSON, typeSSE); ref != nil {
+		ref.write(w, nil)
+		return
+	}
+	if ref := checkContentType(r); ref != nil {
+		ref.write(w, nil)
+		return
+	}
+	body, ref := h.readBody(w, r)
+	if ref != nil {
+		ref.write(w, nil)
+		return
+	}
+	m, ref := parseMessage(body)
+	switch {
+	case ref != nil:
+	case isModern(r, m):
+		ref = refuseModern(r)
+	case m.Kind == jsonrpc.Request && m.Method == jsonrpc.MethodInitialize:
+		ref = h.birth(w, r, m, jsonrpc.OneLine(body))
+	default:
+		ref = h.forward(w, r, m, jsonrpc.OneLine(body))
+	}
+	if ref != nil {
+		ref.write(w, m.RawID)
+	}
+}
+
+func parseMessage(body []byte) (jsonrpc.Message, *refusal) {
+	m, err := jsonrpc.Parse(body)
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, jsonrpc.ErrBatch):
+		return m, refuse(http.StatusBadRequest, err.Error())
+	}
+	return m, refuse(http.StatusBadRequest, err.Error()).withCode(jsonrpc.CodeParseError)
+}
+
+// forward serves a message of a session that is.
+func (h *Handler) forward(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
+	s, ref := h.find(r)
+	if ref != nil {
+		return ref
+	}
+	defer s.enter()()
+	if m.Kind == jsonrpc.Request {
+		return h.call(w, r, s, m, line)
+	}
+	s.heard(m)
+	if err := s.child.Send(line); err != nil {
+		return s.unsent()
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// birth makes a session with a process of its own, and passes initialize on to
+// it. A session id that the client sent is ignored.
+func (h *Handler) birth(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
+	if ref := checkVersion(r, ""); ref != nil {
+		return ref
+	}
+	s, ref := h.newSession(r.Header.Get(launch.HeaderPrincipal))
+	if ref != nil {
+		return ref
+	}
+	defer s.enter()()
+	w.Header().Set(headerSession, s.id)
+	ref = h.call(w, r, s, m, line)
+	if !s.isReady() {
+		s.end(endUnborn)
+	}
+	return ref
+}
+
+func (h *Handler) newSession(principal string) (*session, *refusal) {
+	if why, ok := h.cfg.Admit(); !ok {
+		return nil, busy(5, why)
+	}
+	h.mu.Lock()
+	switch {
+	case !h.running:
+		h.mu.Unlock()
+		return nil, busy(5, endStopped.message)
+	case len(h.sessions)+h.births >= h.cfg.MaxSessions:
+		h.mu.Unlock()
+		return nil, busy(10, "this server has as many sessions as it may have")
+	}
+	h.births++
+	h.wg.Add(1)
+	h.mu.Unlock()
+
+	child, err := h.cfg.Start()
+	var s *session
+	h.mu.Lock()
+	h.births--
+	running := h.running
+	if err == nil {
+		s = newSession(h, child, principal)
+		h.sessions[s.id] = s
+	}
+	h.mu.Unlock()
+	if err != nil {
+		h.wg.Done()
+		h.cfg.Log.Error("starting a server process", "error", err)
+		return nil, busy(5, "the MCP server's process could not be started")
+	}
+	go func() {
+		defer h.wg.Done()
+		s.run()
+	}()
+	if !running {
+		s.end(endStopped)
+		return nil, busy(5, endStopped.message)
+	}
+	return s, nil
+}
+
+// forget removes the session and counts how it ended.
+func (h *Handler) forget(s *session, event string) {
+	h.mu.Lock()
+	delete(h.sessions, s.id)
+	h.mu.Unlock()
+	if event != "" {
+		h.metrics.session(event)
+	}
+}
+
+// unsent answers for a message that the server did not take.
+func (s *session) unsent() *refusal {
+	// That the process has ended is often seen first by who writes to it.
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-s.gone:
+		return unknownSession()
+	case <-timer.C:
+		return busy(5, "the MCP server does not take messages")
+	}
+}
+
+// call passes a request on and answers with what comes back.
+func (h *Handler) call(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message, line []byte) *refusal {
+	c, ref := s.begin(m)
+	if ref != nil {
+		return ref
+	}
+	rd := c.stream.attach(0, false)
+	defer c.stream.detach(rd)
+	if err := s.child.Send(line); err != nil {
+		if ref := s.unsent(); s.withdraw(c) {
+			return ref
+		}
+	}
+	patience := time.NewTimer(h.cfg.PatienceJSON)
+	defer patience.Stop()
+	select {
+	case <-rd.wake:
+	case <-patience.C:
+	case <-r.Context().Done():
+		// In this era a client that goes has not cancelled its request. But it
+		// cannot come back for the answer, having seen no event.
+		return nil
+	}
+	if events, done := c.stream.unread(rd); done && len(events) == 1 {
+		if m.Method == jsonrpc.MethodInitialize && !s.isReady() {
+			w.Header().Del(headerSession)
+		}
+		writeJSON(w, http.StatusOK, events[0].data)
+		return nil
+	}
+	s.keep(c)
+	h.serveStream(w, r, c.stream, rd, h.primes(s, m))
+	return nil
+}
+
+// primes reports whether the client of the session understands priming events.
+func (h *Handler) primes(s *session, m jsonrpc.Message) bool {
+	version := s.protocolVersion()
+	if version == "" {
+		version = m.ProtocolVersion
+	}
+	return version >= versionPriming
+}

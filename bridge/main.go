@@ -1,0 +1,29 @@
+// Bridge puts one MCP server on the network as streamable HTTP: a program that
+// speaks over its standard input and output (MCP_COMMAND, MCP_ARGS), or a
+// server elsewhere (MCP_PROXY_URL). It is useful alone; behind the gateway one
+// bridge is one replica of an adapter.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	var cfg Config
+	parser := kong.Parse(&cfg, kong.Name("bridge"),
+		kong.Description("Serves a stdio or remote MCP server as streamable HTTP at /mcp, "+
+			"with /healthz, /readyz and /metrics. SIGTERM drains; SIGINT, or SIGTERM again, stops."))
+	parser.FatalIfErrorf(cfg.Validate())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if err := run(context.Background(), cfg, os.Environ(), signals); err != nil {
+		fmt.Fprintln(os.Stderr, "bridge:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mooring-mcp/mooring/bridge/internal/health"
+	"github.com/mooring-mcp/mooring/bridge/internal/lease"
+	"github.com/mooring-mcp/mooring/bridge/internal/logfile"
+)
+
+// errStopped ends the parts of the bridge when it was told to stop.
+var errStopped = errors.New("stopped")
+
+// run serves until a signal tells it to stop, and returns when everything that
+// it started is gone.
+func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Signal) error {
+	out, closeLog, err := logOutput(cfg)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	for _, dir := range []string{cfg.StateDir, cfg.WorkDir} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making a folder: %w", err)
+		}
+	}
+	reg, gatherer := newRegistry(cfg.Adapter)
+	state := &health.Health{}
+	serve, err := newBackend(cfg, environ, state, reg, log)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, cfg.Listen)
+	if err != nil {
+		return err
+	}
+	log.Info("bridge serves", "listen", cfg.Listen)
+
+	g, ctx := errgroup.WithContext(ctx)
+	for _, part := range serve.parts {
+		g.Go(func() error { return part(ctx) })
+	}
+	g.Go(func() error { return serveHTTP(ctx, listener, newMux(serve, state, gatherer), log) })
+	g.Go(func() error { return obey(ctx, signals, cfg.DrainTimeout, serve, state, log) })
+	if cfg.Lease != "" {
+		g.Go(func() error { return lease.Lease{Path: cfg.Lease, Log: log}.Run(ctx) })
+	}
+	if err := g.Wait(); !errors.Is(err, errStopped) {
+		return err
+	}
+	log.Info("bridge ends")
+	return nil
+}
+
+func logOutput(cfg Config) (out io.Writer, closeLog func(), err error) {
+	if cfg.LogFile == "" {
+		return os.Stderr, func() {}, nil
+	}
+	file, err := logfile.Open(cfg.LogFile, int64(cfg.LogMaxBytes))
+	if err != nil {
+		return nil, nil, err
+	}
+	// Nothing can be done about an error at this point, and nothing is buffered.
+	return file, func() { _ = file.Close() }, nil
+}
+
+func newRegistry(adapter string) (prometheus.Registerer, prometheus.Gatherer) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if adapter == "" {
+		return reg, reg
+	}
+	return prometheus.WrapRegistererWith(prometheus.Labels{"adapter": adapter}, reg), reg
+}
+
+// obey turns signals into the end of the bridge: at once, or when nobody uses it
+// any more.
+func obey(ctx context.Context, signals <-chan os.Signal, drainTimeout time.Duration, serve *backend, state *health.Health, log *slog.Logger) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case sig := <-signals:
+		if sig == os.Interrupt {
+			return errStopped
+		}
+	}
+	state.Drain()
+	log.Info("draining", "sessions", serve.load().Sessions, "timeout", drainTimeout)
+	timeout := time.NewTimer(drainTimeout)
+	defer timeout.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if serve.load() == (health.Load{}) {
+			return errStopped
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-signals:
+			return errStopped
+		case <-timeout.C:
+			log.Warn("ending with sessions open", "sessions", serve.load().Sessions)
+			return errStopped
+		case <-look.C:
+		}
+	}
+}
+
+// serveHTTP serves until ctx ends; requests get a moment to be answered then.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(base, time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			cut()
+			_ = server.Close()
+		}
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	<-stopped
+	return nil
+}
