@@ -1,0 +1,165 @@
+package local
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+// drainMargin is what a bridge gets over its own drain timeout.
+const drainMargin = 10 * time.Second
+
+// supervise reports how the bridge is until it is dead, tells it what the goal
+// asks for, and takes away all that it leaves. It returns how the bridge ended.
+func (r *replica) supervise() string {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watchers sync.WaitGroup
+	dead := make(chan struct{})
+	answers := make(chan health)
+	p := r.process
+	watchers.Go(func() {
+		defer close(dead)
+		p.wait(ctx)
+	})
+	watchers.Go(func() { newProber(r.record.Socket).watch(ctx, answers) })
+	r.follow(dead, answers)
+
+	// Not reaped yet, so the session's number is still the bridge's own.
+	if err := sweep(func(id string) bool { return id == r.id }, p.PID); err != nil {
+		r.log.Error("processes of a dead bridge are left", "error", err)
+	}
+	cancel()
+	watchers.Wait()
+	r.process = nil
+	return p.reap()
+}
+
+// follow returns when the bridge is dead, or was killed.
+func (r *replica) follow(dead <-chan struct{}, answers <-chan health) {
+	exit := exit{replica: r}
+	defer exit.timer.stop()
+	for {
+		exit.pursue(r.current())
+		select {
+		case <-dead:
+			return
+		case <-r.wake:
+		case h := <-answers:
+			exit.answered(h)
+		case <-exit.timer.c:
+			if exit.due() {
+				return
+			}
+		}
+	}
+}
+
+// exit is how far a bridge's end has come. It begins with the goal that asks for
+// it, and every step has a deadline.
+type exit struct {
+	replica *replica
+	goal    goal // that has been acted upon
+	timer   alarm
+	// asked: the bridge was told to drain. said: it says that it does.
+	asked, said, heard bool
+}
+
+// answered takes note of what the bridge says of itself. One that drains though
+// nobody here told it to will end, so that it is time for a successor.
+func (e *exit) answered(h health) {
+	e.heard = true
+	e.said = h.state == adapters.InstanceDraining
+	if e.said {
+		e.replica.raise(goalDrain)
+	}
+	if e.replica.current() == goalServe {
+		e.replica.report(h)
+	}
+}
+
+// pursue acts upon a goal that is new.
+func (e *exit) pursue(g goal) {
+	if g <= e.goal {
+		return
+	}
+	r := e.replica
+	switch e.goal = g; g {
+	case goalDrain:
+		r.report(draining())
+		if r.record.DrainingSince.IsZero() {
+			r.record.DrainingSince = time.Now().UTC()
+			// Without it a successor of this process would take the replica for one
+			// that serves, and drain it then.
+			if err := r.record.write(r.dir); err != nil {
+				r.log.Warn("draining was not recorded", "error", err)
+			}
+		}
+		e.timer.set(r.d.cfg.DrainDelay)
+	default:
+		r.report(stopping())
+		r.log.Info("stopping bridge")
+		e.tell(unix.SIGINT)
+		e.timer.set(r.d.cfg.StopGrace)
+	}
+}
+
+// due does what its time has come for, and reports whether the bridge is to be
+// killed.
+func (e *exit) due() (kill bool) {
+	r := e.replica
+	if e.goal >= goalStop {
+		r.log.Warn("bridge did not stop in time and is killed")
+		r.d.metrics.kills.Inc()
+		return true
+	}
+	left := time.Until(r.record.DrainingSince.Add(r.d.cfg.DrainDelay + r.d.cfg.DrainTimeout + drainMargin))
+	if left <= 0 {
+		r.log.Warn("bridge did not drain in time and is killed")
+		r.d.metrics.kills.Inc()
+		return true
+	}
+	if e.asked {
+		return false
+	}
+	// The predecessor of this process may have told an adopted bridge already,
+	// and a second SIGTERM means to stop at once: so it is asked first.
+	if r.adopted && !e.heard {
+		e.timer.set(min(left, probeStarting))
+		return false
+	}
+	if !e.said {
+		r.log.Info("draining bridge")
+		e.tell(unix.SIGTERM)
+	}
+	e.asked = true
+	e.timer.set(left)
+	return false
+}
+
+func (e *exit) tell(sig unix.Signal) {
+	if err := e.replica.process.signal(sig); err != nil {
+		e.replica.log.Warn("bridge was not signalled", "signal", sig.String(), "error", err)
+	}
+}
+
+// alarm is a timer that is not set at first.
+type alarm struct {
+	timer *time.Timer
+	c     <-chan time.Time
+}
+
+func (a *alarm) set(d time.Duration) {
+	a.stop()
+	a.timer = time.NewTimer(d)
+	a.c = a.timer.C
+}
+
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}

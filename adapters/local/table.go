@@ -1,0 +1,110 @@
+package local
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mooring-mcp/mooring/adapters"
+)
+
+// table is what is known of all replicas: written by each one's goroutine, read
+// by the loop that plans and, as a snapshot, by everybody else.
+type table struct {
+	listeners adapters.Notifier
+	snapshot  atomic.Pointer[map[adapters.UID][]adapters.Instance]
+
+	mu   sync.Mutex
+	rows map[string]*row
+	next int
+}
+
+// row is one replica.
+type row struct {
+	adapters.Instance
+	adapter adapters.UID
+	replica *replica
+	// served: it was ready at some time, so that somebody may depend on it.
+	served bool
+	// order counts replicas in the order of their start.
+	order int
+}
+
+func newTable() *table {
+	t := &table{rows: map[string]*row{}}
+	t.snapshot.Store(&map[adapters.UID][]adapters.Instance{})
+	return t
+}
+
+// add begins to show r.
+func (t *table) add(r row) {
+	t.change(func() {
+		t.next++
+		r.order = t.next
+		r.Since = time.Now()
+		t.rows[r.ID] = &r
+	})
+}
+
+// remove ends to show the replica of that id.
+func (t *table) remove(id string) {
+	t.change(func() { delete(t.rows, id) })
+}
+
+// report sets how the replica is. A replica that drains is shown as draining,
+// whatever it says of itself.
+func (t *table) report(id string, h health) {
+	t.change(func() {
+		r := t.rows[id]
+		if r.State == adapters.InstanceDraining {
+			h.state = adapters.InstanceDraining
+		}
+		if r.State != h.state {
+			r.State, r.Since = h.state, time.Now()
+		}
+		r.Reason, r.Message = h.reason, h.message
+		r.served = r.served || h.state == adapters.InstanceReady
+	})
+}
+
+func (t *table) setRestarts(id string, n int) {
+	t.change(func() { t.rows[id].Restarts = n })
+}
+
+// list is a copy of all rows in order of their start.
+func (t *table) list() []row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sorted()
+}
+
+func (t *table) sorted() []row {
+	all := make([]row, 0, len(t.rows))
+	for _, r := range t.rows {
+		all = append(all, *r)
+	}
+	slices.SortFunc(all, func(a, b row) int { return cmp.Compare(a.order, b.order) })
+	return all
+}
+
+// change does what do says, and tells the listeners if that is to be seen.
+func (t *table) change(do func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	do()
+	next := map[adapters.UID][]adapters.Instance{}
+	for _, r := range t.sorted() {
+		next[r.adapter] = append(next[r.adapter], r.Instance)
+	}
+	for _, instances := range next {
+		slices.SortStableFunc(instances, func(a, b adapters.Instance) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
+	}
+	if reflect.DeepEqual(next, *t.snapshot.Load()) {
+		return
+	}
+	t.snapshot.Store(&next)
+	t.listeners.Notify()
+}
