@@ -31,6 +31,7 @@ func decodeSpec(body []byte) (spec adapters.Spec, faults []adapters.Fault, broke
 		tokens: jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true)),
 		spec:   adapters.Spec{ReplicaCount: 1},
 	}
+	isObject := d.tokens.PeekKind() == '{'
 	err := d.object(nil, d.field)
 	if err == nil {
 		err = d.end()
@@ -38,7 +39,7 @@ func decodeSpec(body []byte) (spec adapters.Spec, faults []adapters.Fault, broke
 	if err != nil {
 		d.faults = append(d.faults, syntaxFault(err))
 	}
-	return d.spec, d.faults, err != nil
+	return d.spec, d.faults, err != nil || !isObject
 }
 
 // serverFields are set by the server and ignored when sent, so that what was
@@ -99,7 +100,7 @@ func (d *specDecoder) fault(path []string, message string) {
 // wrongType skips the value and notes what should have been there.
 func (d *specDecoder) wrongType(path []string, want string) error {
 	message := "It must be " + want + "."
-	if d.tokens.PeekKind() == 'n' {
+	if d.tokens.PeekKind() == 'n' && len(path) > 0 {
 		message = "It must be " + want + ", not null; leave it out instead."
 	}
 	if err := d.tokens.SkipValue(); err != nil {
@@ -224,19 +225,26 @@ func (d *specDecoder) end() error {
 
 var errTrailing = errors.New("there is something after the JSON value")
 
+// maxSyntaxPointer is the longest pointer to broken JSON that is told.
+const maxSyntaxPointer = 256
+
 // syntaxFault is what broke off the reading of JSON.
 func syntaxFault(err error) adapters.Fault {
 	var syntax *jsontext.SyntacticError
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
-		return adapters.Fault{Pointer: string(syntax.JSONPointer), Message: "The name is there more than once."}
-	case errors.As(err, &syntax):
-		return adapters.Fault{
-			Pointer: string(syntax.JSONPointer),
-			Message: fmt.Sprintf("It is not valid JSON: %v, at byte %d.", syntax.Err, syntax.ByteOffset),
+	if !errors.As(err, &syntax) {
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			return adapters.Fault{Message: "It is not valid JSON: it ends too early."}
 		}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return adapters.Fault{Message: "It is not valid JSON: it ends too early."}
+		return adapters.Fault{Message: fmt.Sprintf("It is not valid JSON: %v.", err)}
 	}
-	return adapters.Fault{Message: fmt.Sprintf("It is not valid JSON: %v.", err)}
+	fault := adapters.Fault{Pointer: string(syntax.JSONPointer)}
+	if len(fault.Pointer) > maxSyntaxPointer {
+		fault.Pointer = ""
+	}
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		fault.Message = "The name is there more than once."
+	} else {
+		fault.Message = fmt.Sprintf("It is not valid JSON: %v, at byte %d.", syntax.Err, syntax.ByteOffset)
+	}
+	return fault
 }
