@@ -2,13 +2,85 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
 
 TOOLS := $(CURDIR)/.tools
 TOOLS_STAMP := $(TOOLS)/.requirements
+BIN := $(CURDIR)/.build/bin
+PROGRAMS := mooring xds extproc bridge
+
+GO ?= go
+GO_TOOL = $(GO) tool -modfile=.ci/tools/go.mod
+# Packages with golden files are those whose tests know how to rewrite them.
+GOLDEN = $(sort $(dir $(shell git grep -l 'flag.Bool("update"' -- '*_test.go')))
 
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: prerequisites tools build ## build and run all of Mooring; Ctrl-C stops it
+	@exec $(BIN)/mooring
+
+.PHONY: prerequisites
+prerequisites: # one line for each that is missing, all at once
+	@missing=0; \
+	need() { eval "$$1" >/dev/null 2>&1 || { echo "missing: $$2" >&2; missing=1; }; }; \
+	need "command -v $(GO)" "Go 1.26 or newer; install it from https://go.dev/dl"; \
+	need "python3 -m pip --version" "Python 3 with pip; install your distribution's python3 and python3-pip"; \
+	need "npx --version && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'" \
+		"Node 18 or newer with npm; install it from https://nodejs.org, or your distribution's nodejs and npm"; \
+	exit $$missing
+
+.PHONY: build
+build: ## build the four programs into .build/bin
+	@mkdir -p $(BIN)
+	@echo "build: $(PROGRAMS)"
+	@$(GO) build -o $(BIN)/ ./xds ./extproc ./bridge
+	@$(GO) build -o $(BIN)/mooring ./envoy
+
+.PHONY: test
+test: prerequisites tools ## run all tests, end to end ones with a real Envoy included
+	$(GO) test -race -timeout 15m ./...
+
+.PHONY: e2e
+e2e: prerequisites tools ## run only the end to end tests
+	$(GO) test -race -timeout 15m ./envoy/e2e/...
+
+.PHONY: golden
+golden: ## rewrite the golden files; read their diff like code
+	$(GO) test $(addprefix ./,$(GOLDEN)) -run Golden -update
+
+.PHONY: bench
+bench: prerequisites tools build ## compare calls through Mooring with calls through plain Envoy
+	$(GO) run ./envoy/e2e/bench -programs $(BIN) -envoy $(TOOLS)/bin/envoy
+
+.PHONY: lint
+lint: ## look for mistakes that the compiler lets pass
+	$(GO_TOOL) golangci-lint run ./...
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities (asks vuln.go.dev, so not part of check)
+	$(GO_TOOL) govulncheck ./...
+
+.PHONY: format
+format: ## format all Go files
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: check
+check: ## what CI runs: formatting, vet, lint, test, clean tree
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		[ -z "$$unformatted" ] || { echo "not formatted (run make format): $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
+	@$(MAKE) lint
+	@$(MAKE) test
+	@changed=$$(git status --porcelain); \
+		[ -z "$$changed" ] || { echo "the tree is not clean:" >&2; echo "$$changed" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## remove what was built and installed; adapters stay
+	rm -rf .build .tools
 
 .PHONY: tools
 tools: $(TOOLS_STAMP) ## install the pinned Envoy and uv into .tools
