@@ -89,7 +89,6 @@ func (e *exit) pursue(g goal) {
 	r := e.replica
 	switch e.goal = g; g {
 	case goalDrain:
-		r.report(draining())
 		if r.record.DrainingSince.IsZero() {
 			r.record.DrainingSince = time.Now().UTC()
 			// Without it a successor of this process would take the replica for one
@@ -98,6 +97,7 @@ func (e *exit) pursue(g goal) {
 				r.log.Warn("draining was not recorded", "error", err)
 			}
 		}
+		r.report(draining())
 		e.timer.set(r.d.cfg.DrainDelay)
 	default:
 		r.report(stopping())

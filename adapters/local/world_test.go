@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -216,6 +217,7 @@ func (w *world) alive() []int {
 			}
 		}
 	}
+	slices.Sort(alive)
 	return alive
 }
 
