@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -27,7 +29,7 @@ import (
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 )
 
-const patience = 3 * time.Second
+const patience = 10 * time.Second
 
 // gateway is a control plane with a real Envoy, an external processor that
 // allows what it is not told to refuse, and an API that says its name.
@@ -43,6 +45,7 @@ type gateway struct {
 	log      *safeBuffer
 	envoy    *envoytest.Envoy
 	extproc  *processor
+	api      *http.Server
 	client   *http.Client
 }
 
@@ -80,7 +83,7 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 	})
 	g.run(log)
 	g.extproc = newProcessor(t, g.socket("extproc.sock"))
-	g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.api = g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "a=b")
 		fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
 	}))
@@ -126,6 +129,12 @@ func (g *gateway) startEnvoy() {
 		g.t.Fatal(err)
 	}
 	g.envoy = envoytest.Start(g.t, text)
+	if err := os.Remove(g.socket("envoy-admin.sock")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		g.t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(g.envoy.Dir(), "admin.sock"), g.socket("envoy-admin.sock")); err != nil {
+		g.t.Fatal(err)
+	}
 }
 
 // serve serves h on a socket until the test ends.
@@ -167,6 +176,7 @@ func (g *gateway) replica(id string) adapters.Instance {
 func (g *gateway) add(name string, instances ...adapters.Instance) adapters.Adapter {
 	g.t.Helper()
 	a := adapterstest.Example(name)
+	a.ReplicaCount = len(instances)
 	g.deployer.SetInstances(a.ID, instances...)
 	a, err := g.store.Create(g.t.Context(), a)
 	if err != nil {
@@ -195,7 +205,7 @@ func (g *gateway) await(what string, ok func() bool) {
 		select {
 		case <-ticker.C:
 		case <-timeout:
-			g.t.Fatalf("not within %v: %s\n%s", patience, what, g.debug())
+			g.t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
@@ -241,6 +251,28 @@ func (g *gateway) askAt(address, method, path string, headers ...string) answer 
 	return answer{res.StatusCode, res.Header, string(text)}
 }
 
+// rawStatus is the status of the answer to text.
+func rawStatus(t *testing.T, address, text string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
 // safeBuffer is a bytes.Buffer for several goroutines.
 type safeBuffer struct {
 	mu sync.Mutex
@@ -257,17 +289,4 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-func (g *gateway) debug() string {
-	l, _ := g.store.List(g.t.Context())
-	out := ""
-	for _, a := range l {
-		out += fmt.Sprintln(g.loop.Programmed(a))
-	}
-	if g.envoy != nil {
-		out += string(g.envoy.AdminGet("/config_dump?include_eds"))[:3000]
-	}
-	mf, _ := g.registry.Gather()
-	return out + fmt.Sprint(mf)
 }

@@ -29,6 +29,9 @@ const (
 	retryAfter = time.Second
 	// trialInterval is how often to look whether the next trial may begin.
 	trialInterval = 50 * time.Millisecond
+	// adoption is how long to wait, at the start, for instances that may have
+	// served before it.
+	adoption = 3 * time.Second
 )
 
 // Lister keeps adapters: the part of adapters.Store that is needed here.
@@ -98,6 +101,7 @@ func (l *Loop) Cache() cachev3.SnapshotCache { return l.cache }
 // Run works until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
 	stored, deployed := l.config.Store.Changes(ctx), l.config.Deployer.Changes(ctx)
+	l.awaitInstances(ctx, deployed)
 	ticker := time.NewTicker(trialInterval)
 	defer ticker.Stop()
 	for {
@@ -110,6 +114,52 @@ func (l *Loop) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// Ready answers why nothing is published yet, or nil.
+func (l *Loop) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.published == nil {
+		return errors.New("no configuration was published yet")
+	}
+	return nil
+}
+
+// awaitInstances holds the first revision back until the deployer knows how the
+// instances of an earlier start are. An Envoy that has been serving all the
+// while would otherwise be told that they are gone, and cut their sessions.
+func (l *Loop) awaitInstances(ctx context.Context, deployed <-chan struct{}) {
+	timeout := time.After(adoption)
+	for !l.settled(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timeout:
+			return
+		case <-deployed:
+		}
+	}
+}
+
+// settled reports whether every adapter has its instances, and none is starting.
+func (l *Loop) settled(ctx context.Context) bool {
+	list, err := l.config.Store.List(ctx)
+	if err != nil {
+		return false
+	}
+	instances := l.config.Deployer.Instances()
+	for _, a := range list {
+		if len(instances[a.ID]) < a.ReplicaCount {
+			return false
+		}
+		for _, i := range instances[a.ID] {
+			if i.State == adapters.InstanceStarting {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // await returns once there is something to do and changes have settled, or

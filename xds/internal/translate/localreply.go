@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"net/http"
+
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -42,38 +44,52 @@ type localReply struct {
 // mcpReplies are the replies on endpoints. They name no address, and nothing
 // that the client did not already know.
 var mcpReplies = []localReply{
-	{status: 400, code: invalidRequest, message: "malformed HTTP request"},
-	{status: 403, code: invalidRequest, message: "protocol upgrades are not served"},
-	{status: 404, code: invalidRequest, message: "session not found; initialize a new one"},
-	{status: 405, code: invalidRequest, message: "method not allowed"},
-	{status: 408, code: invalidRequest, message: "the request did not arrive in time"},
-	{status: 413, code: invalidRequest, message: "the request is too large"},
-	{status: 421, code: invalidRequest, message: "this host is not served here"},
-	{status: 431, code: invalidRequest, message: "the request's headers are too large"},
+	{status: 400, code: invalidRequest, message: "The HTTP request is malformed."},
+	{status: 403, code: invalidRequest, message: "Protocol upgrades are not served here."},
+	{status: 404, code: invalidRequest, message: "The session is unknown or has ended: initialize again."},
+	{status: 405, code: invalidRequest, message: "The method is not allowed here."},
+	{status: 408, code: invalidRequest, message: "The request did not arrive in time."},
+	{status: 413, code: invalidRequest, message: "The request is too large."},
+	{status: 421, code: invalidRequest, message: "This host is not served here."},
+	{status: 431, code: invalidRequest, message: "The request's headers are too large."},
 	// The external processor is away or broke off.
-	{status: 500, as: 503, code: internalError, message: "requests cannot be inspected right now; try again", retry: true},
-	{status: 503, flags: []string{"UO"}, code: internalError, message: "this adapter is at its limit of open requests; try again", retry: true},
-	{status: 503, flags: []string{"UC", "UR"}, as: 502, code: internalError, message: "the adapter's server broke off the request"},
-	{status: 503, code: internalError, message: "no replica of this adapter is ready; see its status", retry: true},
-	{status: 502, code: internalError, message: "the adapter's server gave a broken answer"},
-	{status: 504, code: internalError, message: "the request took too long"},
-	{code: internalError, message: "the gateway could not serve the request"},
+	{status: 500, as: 503, code: internalError, message: "The request cannot be inspected right now; try again.", retry: true},
+	{status: 503, flags: []string{"UO"}, code: internalError, message: "This adapter is at its limit of open requests; try again.", retry: true},
+	{status: 503, flags: []string{"UC", "UR"}, as: 502, code: internalError, message: "The adapter's server broke off the request."},
+	{status: 503, code: internalError, message: "No replica of this adapter is ready; see its status.", retry: true},
+	{status: 502, code: internalError, message: "The adapter's server gave a broken answer."},
+	{status: 504, code: internalError, message: "The request took too long."},
+	{code: internalError, message: "The gateway could not serve the request."},
 }
 
 // otherReplies are the replies elsewhere, as RFC 9457 has them.
 var otherReplies = []localReply{
-	{status: 421, message: "this host is not served here"},
-	{status: 503, message: "the control plane is not answering; adapters that run are still served", retry: true},
+	{status: 400, message: "The HTTP request is malformed."},
+	{status: 403, message: "Protocol upgrades are not served here."},
+	{status: 404, message: "There is nothing at this path."},
+	{status: 405, message: "The method is not allowed here."},
+	{status: 408, message: "The request did not arrive in time."},
+	{status: 413, message: "The request is too large."},
+	{status: 421, message: "This host is not served here."},
+	{status: 431, message: "The request's headers are too large."},
+	{status: 503, message: "This part of the gateway does not answer right now; adapters that run are still served.", retry: true},
+	{status: 504, message: "The request took too long."},
+	{message: "The gateway could not serve the request."},
 }
 
+// localReplies gives Envoy's own answers the shape of those around them: the
+// protocol's on endpoints, problem details elsewhere.
 func localReplies() *hcmv3.LocalReplyConfig {
-	config := &hcmv3.LocalReplyConfig{BodyFormat: problem("%RESPONSE_CODE_DETAILS%")}
-	config.Mappers = append(config.Mappers, refusalAsItIs())
+	config := &hcmv3.LocalReplyConfig{Mappers: []*hcmv3.ResponseMapper{refusalAsItIs()}}
 	for _, r := range mcpReplies {
 		config.Mappers = append(config.Mappers, r.mapper(r.jsonRPC(), onEndpoint()))
 	}
 	for _, r := range otherReplies {
-		config.Mappers = append(config.Mappers, r.mapper(problem(r.message)))
+		if r.status == 0 {
+			config.BodyFormat = r.problem()
+			continue
+		}
+		config.Mappers = append(config.Mappers, r.mapper(r.problem()))
 	}
 	return config
 }
@@ -105,10 +121,12 @@ func (r localReply) jsonRPC() *corev3.SubstitutionFormatString {
 	})
 }
 
-func problem(detail string) *corev3.SubstitutionFormatString {
-	return jsonBody("application/problem+json", map[string]any{
-		"type": "about:blank", "status": "%RESPONSE_CODE%", "detail": detail,
-	})
+func (r localReply) problem() *corev3.SubstitutionFormatString {
+	fields := map[string]any{"type": "about:blank", "status": "%RESPONSE_CODE%", "detail": r.message}
+	if title := http.StatusText(int(r.status)); title != "" {
+		fields["title"] = title
+	}
+	return jsonBody("application/problem+json", fields)
 }
 
 func jsonBody(contentType string, fields map[string]any) *corev3.SubstitutionFormatString {

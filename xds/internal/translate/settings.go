@@ -125,14 +125,15 @@ func publicURL(text string) (*url.URL, error) {
 }
 
 // answeredHosts are the exact values of Host that name the gateway: the public
-// one, the listener's own address, and on loopback its usual names. A page on
-// another name that resolves here (DNS rebinding) has none of them.
+// one, the listener's own address, and where it listens on loopback the names of
+// that. A page on another name that resolves here (DNS rebinding) has none of
+// them.
 func answeredHosts(public, scheme string, listen netip.AddrPort) []string {
 	hosts := []string{withoutDefaultPort(strings.ToLower(public), scheme)}
 	if !listen.Addr().IsUnspecified() {
 		hosts = append(hosts, withPort(listen.Addr().String(), listen.Port()))
 	}
-	if listen.Addr().IsLoopback() {
+	if listen.Addr().IsLoopback() || listen.Addr().IsUnspecified() {
 		for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
 			hosts = append(hosts, withPort(name, listen.Port()))
 		}

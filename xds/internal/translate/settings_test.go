@@ -20,7 +20,7 @@ func TestAnsweredHosts(t *testing.T) {
 		{"[::1]:8080", "", loopback(":8080")},
 		{"127.0.0.1:80", "", []string{"127.0.0.1", "[::1]", "localhost"}},
 		{"127.0.0.2:8080", "https://Mcp.Example.com:443/", []string{"127.0.0.1:8080", "127.0.0.2:8080", "[::1]:8080", "localhost:8080", "mcp.example.com"}},
-		{":8080", "https://mcp.example.com:8443", []string{"mcp.example.com:8443"}},
+		{":8080", "https://mcp.example.com:8443", append(loopback(":8080"), "mcp.example.com:8443")},
 		{"192.0.2.7:8080", "http://mcp.example.com", []string{"192.0.2.7:8080", "mcp.example.com"}},
 	} {
 		r, err := Settings{Listen: tt.listen, OpsListen: "127.0.0.1:9090", PublicURL: tt.public}.resolve()

@@ -1,0 +1,62 @@
+// Xds is Mooring's control plane: it serves the API for adapters, runs them,
+// and keeps Envoy's configuration equal to them. It alone starts programs; MCP
+// traffic never passes it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Config is what the flags say.
+type Config struct {
+	DB          string     `name:"db" required:"" placeholder:"FILE" help:"File that keeps the adapters."`
+	AdaptersDir string     `required:"" placeholder:"DIR" help:"Folder for the adapters' working folders, logs and replicas."`
+	RunDir      string     `required:"" placeholder:"DIR" help:"Folder for the sockets of bridges; its path must be short."`
+	Bridge      string     `required:"" placeholder:"FILE" help:"The bridge program."`
+	Lease       string     `placeholder:"FILE" help:"File whose lock tells bridges that somebody still owns them (none)."`
+	ADSSocket   string     `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for Envoy's discovery."`
+	APISocket   string     `name:"api-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for the API, which Envoy serves to clients."`
+	OpsSocket   string     `required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for metrics, health and profiles."`
+	Listen      string     `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where Envoy serves MCP and the API (${default})."`
+	OpsListen   string     `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where Envoy serves metrics (${default})."`
+	PublicURL   string     `placeholder:"URL" help:"The gateway's address to the world: requests for other hosts are refused (http:// and the address of --listen)."`
+	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error (${default})."`
+}
+
+// Validate names every fault of c, and fills in what follows from the rest.
+func (c *Config) Validate() error {
+	var faults []error
+	for flag, address := range map[string]string{"--listen": c.Listen, "--ops-listen": c.OpsListen} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			faults = append(faults, fmt.Errorf("%s %s: not an address with a port", flag, address))
+		}
+	}
+	if c.Listen == c.OpsListen {
+		faults = append(faults, fmt.Errorf("--listen and --ops-listen are both %s", c.Listen))
+	}
+	if c.PublicURL == "" {
+		c.PublicURL = "http://" + c.Listen
+	}
+	return errors.Join(faults...)
+}
+
+func main() {
+	var cfg Config
+	kong.Parse(&cfg, kong.Name("xds"), kong.Description("Mooring's control plane."))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, cfg, log); err != nil {
+		log.Error("xds ends", "error", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/api"
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/bolt"
+	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/local"
+	"github.com/mooring-mcp/mooring/xds/internal/server"
+	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	// shutdownGrace is how long requests to the API may take once the end is
+	// asked for. Followed logs take until then.
+	shutdownGrace = 2 * time.Second
+)
+
+// run works until ctx ends, which ends all bridges. Where it ends by itself,
+// with an error, the bridges are left to serve: the next start adopts them.
+func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
+	store, err := bolt.Open(cfg.DB, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	deployer, err := local.New(local.Config{
+		Store: store, AdaptersDir: cfg.AdaptersDir, RunDir: cfg.RunDir, Bridge: cfg.Bridge, Lease: cfg.Lease,
+		Environ: os.Environ(), Log: log, Metrics: registry,
+	})
+	if err != nil {
+		return err
+	}
+	translator, err := translate.New(translate.Settings{Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL})
+	if err != nil {
+		return err
+	}
+	loop := snapshot.New(snapshot.Config{
+		Store: store, Deployer: deployer, Translator: translator, Registerer: registry, Log: log,
+	})
+	service := adapters.NewService(adapters.ServiceConfig{
+		Store: store, Deployer: deployer, Programmer: loop,
+		// On one machine, servers on this machine are what a user may want to
+		// reach.
+		Check: api.LaunchCheck(launch.URLPolicy{AllowLoopback: true}),
+	})
+	handler, err := apiHandler(cfg, service, loop, log)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, cfg, parts{
+		deployer: deployer, loop: loop, discovery: server.New(loop, log),
+		api: handler, ops: opsHandler(registry, loop, store, deployer),
+	}, log)
+}
+
+func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, log *slog.Logger) (http.Handler, error) {
+	hosts, origins, err := api.AllowedFrom(cfg.PublicURL, cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Config{
+		Service: service, Authenticator: authn.Development{}, Log: log,
+		AllowedHosts: hosts, AllowedOrigins: origins, Ready: loop.Ready,
+	}), nil
+}
+
+// parts are what works side by side.
+type parts struct {
+	deployer  adapters.Deployer
+	loop      *snapshot.Loop
+	discovery *server.Server
+	api, ops  http.Handler
+}
+
+// serve runs all parts until ctx ends. Only then does the deployer end the
+// bridges: the fault of another part must not.
+func serve(ctx context.Context, cfg Config, p parts, log *slog.Logger) error {
+	listeners, err := listenAll(cfg.ADSSocket, cfg.APISocket, cfg.OpsSocket)
+	if err != nil {
+		return err
+	}
+	deployed := make(chan error, 1)
+	go func() { deployed <- p.deployer.Run(ctx) }()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.loop.Run(groupCtx) })
+	group.Go(func() error { return p.discovery.Serve(groupCtx, listeners[0]) })
+	group.Go(func() error { return serveHTTP(groupCtx, listeners[1], p.api) })
+	group.Go(func() error { return serveHTTP(groupCtx, listeners[2], p.ops) })
+	group.Go(func() error {
+		select {
+		case err := <-deployed:
+			deployed <- err
+			if err == nil && ctx.Err() == nil {
+				err = errors.New("ended by itself")
+			}
+			return named("running adapters", err)
+		case <-groupCtx.Done():
+			return nil
+		}
+	})
+	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return named("running adapters", <-deployed)
+}
+
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// serveHTTP serves h on l until ctx ends and what is being answered has had its
+// time.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return named("serving "+l.Addr().String(), err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := s.Shutdown(grace); errors.Is(err, context.DeadlineExceeded) {
+		err = s.Close()
+		<-done
+		return err
+	}
+	<-done
+	return nil
+}
