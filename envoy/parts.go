@@ -79,7 +79,7 @@ func (l launch) extProcArgs() []string {
 
 func (l launch) xdsArgs() []string {
 	return []string{
-		"--db", l.folder.Database(), "--adapters-dir", l.folder.Adapters(), "--run-dir", l.folder.BridgeSockets(),
+		"--db", l.folder.Database(), "--adapters-dir", l.folder.Adapters(), "--run-dir", l.folder.Runtime(),
 		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
 		"--ops-socket", l.folder.Socket(xdsOpsSocket),

@@ -21,9 +21,9 @@ type Folder struct {
 	lock    *os.File
 }
 
-// maxRuntimePath leaves room in a socket's path (107 bytes on Linux) for
-// "/b/", the longest name of an instance, and ".sock".
-const maxRuntimePath = 60
+// maxRuntimePath leaves 27 bytes of a socket's path (107 on Linux) for the
+// longest name in the runtime folder: "/b/", an instance's 16 letters, ".sock".
+const maxRuntimePath = 80
 
 // Open makes the folder where it is missing, with mode 0700, and takes it for
 // this process. It refuses a folder that another launcher uses, naming that
@@ -86,11 +86,12 @@ func (f *Folder) Logs() string { return filepath.Join(f.root, "logs") }
 // Socket is the path of the Unix socket of that name.
 func (f *Folder) Socket(name string) string { return filepath.Join(f.runtime, name+".sock") }
 
-// BridgeSockets is where the bridges' sockets are made.
-func (f *Folder) BridgeSockets() string { return filepath.Join(f.runtime, "b") }
+// Runtime is where sockets are made.
+func (f *Folder) Runtime() string { return f.runtime }
 
 // prepare makes the folders inside, and removes the sockets of an earlier
-// start, but not the bridges': those may still be served.
+// start, but not those of bridges, in a folder of their own: they may still be
+// served.
 func (f *Folder) prepare() error {
 	f.runtime = filepath.Join(f.root, "run")
 	if len(f.runtime) > maxRuntimePath {
@@ -99,7 +100,7 @@ func (f *Folder) prepare() error {
 		// one serve there.
 		f.runtime = fmt.Sprintf("/tmp/mooring-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6]))
 	}
-	for _, dir := range []string{f.runtime, f.BridgeSockets(), f.Adapters(), f.Logs()} {
+	for _, dir := range []string{f.runtime, f.Adapters(), f.Logs()} {
 		if err := private(dir); err != nil {
 			return fmt.Errorf("making a folder: %w", err)
 		}

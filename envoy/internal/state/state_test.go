@@ -23,7 +23,7 @@ func open(t *testing.T, root string) *state.Folder {
 
 func TestOpenMakesPrivateFolders(t *testing.T) {
 	f := open(t, filepath.Join(envoytest.SocketDir(t), "new", "state"))
-	for _, dir := range []string{f.Root(), f.Adapters(), f.Logs(), f.BridgeSockets(), filepath.Dir(f.Socket("x"))} {
+	for _, dir := range []string{f.Root(), f.Adapters(), f.Logs(), f.Runtime()} {
 		info, err := os.Stat(dir)
 		if err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("%s: %v, error %v", dir, info, err)
@@ -58,8 +58,8 @@ func TestSecondOpenNamesTheFirst(t *testing.T) {
 func TestLongPathGetsAShortRuntimeFolder(t *testing.T) {
 	root := filepath.Join(envoytest.SocketDir(t), strings.Repeat("long", 30))
 	f := open(t, root)
-	runtime := filepath.Dir(f.Socket("ads"))
-	if len(runtime) > 60 || strings.HasPrefix(runtime, root) {
+	runtime := f.Runtime()
+	if len(f.Socket("b/0123456789abcdef")) > 107 || strings.HasPrefix(runtime, root) {
 		t.Errorf("runtime folder %s", runtime)
 	}
 	if err := f.Close(); err != nil {
@@ -68,7 +68,7 @@ func TestLongPathGetsAShortRuntimeFolder(t *testing.T) {
 	if _, err := os.Stat(runtime); !os.IsNotExist(err) {
 		t.Errorf("runtime folder is left behind: %v", err)
 	}
-	if again := open(t, root); filepath.Dir(again.Socket("ads")) != runtime {
+	if again := open(t, root); again.Runtime() != runtime {
 		t.Errorf("another runtime folder at the next start")
 	}
 }
