@@ -71,12 +71,9 @@ type Field struct{ Name, Value string }
 type Metadata struct {
 	Adapter, Method, Tool, Principal, Session string
 	Era                                       Era
-	// Verdict is "allow" or the reason of the refusal.
+	// Verdict is contract.VerdictAllow or the reason of the refusal.
 	Verdict string
 }
-
-// VerdictAllow is the verdict on what goes on.
-const VerdictAllow = "allow"
 
 // Request is a request between the steps. It belongs to one goroutine.
 type Request struct {
@@ -167,7 +164,7 @@ func (r *Request) allow() Decision {
 	d := Decision{
 		Set:      []Field{{fieldPrincipal, r.principal.Hash()}},
 		Remove:   strip(r.head.Header),
-		Metadata: r.metadata(VerdictAllow),
+		Metadata: r.metadata(contract.VerdictAllow),
 		// Where a response may carry a session id that Envoy does not remove,
 		// and where a session begins or ends.
 		AwaitResponse: r.policy.Route == contract.RouteBirth || r.initializes() || r.ends(),

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/session"
 )
 
@@ -33,7 +34,7 @@ const maxEndpoint = 512
 // Response judges the head of the answer to r: the birth and the end of
 // sessions. What the upstream calls a session reaches the client never.
 func (j *Judge) Response(r *Request, status int, header http.Header) (Decision, Event) {
-	d := Decision{Remove: []string{fieldSession}, Metadata: r.metadata(VerdictAllow)}
+	d := Decision{Remove: []string{fieldSession}, Metadata: r.metadata(contract.VerdictAllow)}
 	good := status >= 200 && status < 300
 	switch {
 	case good && r.ends():

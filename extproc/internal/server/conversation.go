@@ -98,6 +98,11 @@ func (c *conversation) response(request *decide.Request, pieces int) error {
 	return over(c.send(responseHeadersResponse(decision)))
 }
 
+// unjudged ends a request of which nothing is known.
+func (c *conversation) unjudged(reason string) error {
+	return c.refuse("", decide.Decision{Refusal: decide.Internal(reason), Metadata: decide.Metadata{Verdict: reason}})
+}
+
 // refuse ends the HTTP request. Envoy drops what else comes of it.
 func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 	c.metrics.refused(adapter, decision.Refusal)
@@ -109,7 +114,7 @@ func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 // misled ends a request that Envoy hands over in a way that was not agreed.
 func (c *conversation) misled(reason string) error {
 	c.log.Error("Envoy's ext_proc filter is not configured as it must be", "reason", reason)
-	return c.refuse("", decide.Decision{Refusal: decide.Internal(reason)})
+	return c.unjudged(reason)
 }
 
 // send is the only place that answers Envoy.

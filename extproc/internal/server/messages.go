@@ -106,7 +106,7 @@ func dynamicMetadata(m decide.Metadata) *structpb.Struct {
 	for _, f := range []decide.Field{
 		{Name: "adapter", Value: m.Adapter}, {Name: "method", Value: m.Method}, {Name: "tool", Value: m.Tool},
 		{Name: "principal", Value: m.Principal}, {Name: "session", Value: m.Session},
-		{Name: "era", Value: string(m.Era)}, {Name: "verdict", Value: m.Verdict},
+		{Name: "era", Value: string(m.Era)}, {Name: contract.MetadataVerdict, Value: m.Verdict},
 	} {
 		if f.Value != "" {
 			fields[f.Name] = structpb.NewStringValue(f.Value)

@@ -52,7 +52,7 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err 
 	policy, err := s.policies.of(stream.Context())
 	if err != nil {
 		s.log.Error("request without a usable policy", "error", err)
-		return c.refuse("", decide.Decision{Refusal: decide.Internal("policy")})
+		return c.unjudged("policy")
 	}
 	return c.run(policy)
 }
