@@ -9,7 +9,16 @@ import (
 	"github.com/mooring-mcp/mooring/adapters"
 )
 
-func TestStatus(t *testing.T) {
+// statusTest is what a Deployer tells, and what is to be made of it.
+type statusTest struct {
+	replicas                  int
+	instances                 []adapters.Instance
+	ready, updated, available int
+	line                      string
+	condition                 adapters.Condition
+}
+
+func statusTests() map[string]statusTest {
 	at := time.Date(2026, 5, 6, 6, 8, 9, 0, time.UTC)
 	later := at.Add(time.Minute)
 	hash := valid().TemplateHash()
@@ -22,13 +31,7 @@ func TestStatus(t *testing.T) {
 	}
 	starting := adapters.Instance{Ordinal: 0, State: adapters.InstanceStarting, Since: at, TemplateHash: hash}
 	draining := adapters.Instance{Ordinal: 0, State: adapters.InstanceDraining, Since: at, TemplateHash: "old"}
-	for name, test := range map[string]struct {
-		replicas                  int
-		instances                 []adapters.Instance
-		ready, updated, available int
-		line                      string
-		condition                 adapters.Condition
-	}{
+	return map[string]statusTest{
 		"none wanted": {
 			0, nil, 0, 0, 0, "Scaled to zero",
 			adapters.Condition{Status: "False", Reason: "ScaledToZero", Message: "The adapter has no replicas, since replicaCount is 0."},
@@ -63,7 +66,11 @@ func TestStatus(t *testing.T) {
 			1, []adapters.Instance{draining}, 0, 0, 0, "Degraded: 0 of 1 replicas ready",
 			adapters.Condition{Status: "False", Reason: "Draining", Message: "Replica 0 is Draining.", LastTransitionTime: at},
 		},
-	} {
+	}
+}
+
+func TestStatus(t *testing.T) {
+	for name, test := range statusTests() {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			spec := valid()

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,14 +117,20 @@ func TestHostAndOrigin(t *testing.T) {
 }
 
 func TestAllowedFrom(t *testing.T) {
-	for _, test := range []struct{ public, listen, hosts, origins string }{
-		{"http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080 localhost:8080 127.0.0.1:8080 [::1]:8080", "http://127.0.0.1:8080 http://localhost:8080 http://127.0.0.1:8080 http://[::1]:8080"},
-		{"https://gw.example/", "0.0.0.0:8080", "gw.example:443 gw.example", "https://gw.example:443 https://gw.example"},
-		{"http://[::1]", "[::1]:80", "[::1]:80 [::1] localhost:80 localhost 127.0.0.1:80 127.0.0.1 [::1]:80 [::1]", ""},
+	for _, test := range []struct{ public, listen, hosts string }{
+		{"http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080 [::1]:8080 localhost:8080"},
+		{"http://localhost:8080", "localhost:8080", "127.0.0.1:8080 [::1]:8080 localhost:8080"},
+		{"https://gw.example/", "10.1.2.3:8080", "10.1.2.3:8080 gw.example gw.example:443"},
+		{"https://gw.example/", "0.0.0.0:8080", "127.0.0.1:8080 [::1]:8080 gw.example gw.example:443 localhost:8080"},
+		{"http://gw.example", ":80", "127.0.0.1 127.0.0.1:80 [::1] [::1]:80 gw.example gw.example:80 localhost localhost:80"},
 	} {
 		hosts, origins, err := api.AllowedFrom(test.public, test.listen)
-		if err != nil || strings.Join(hosts, " ") != test.hosts || test.origins != "" && strings.Join(origins, " ") != test.origins {
+		if err != nil || len(origins) != len(hosts) {
 			t.Errorf("%s, %s: %v, %v, %v", test.public, test.listen, hosts, origins, err)
+		}
+		slices.Sort(hosts)
+		if got := strings.Join(slices.Compact(hosts), " "); got != test.hosts {
+			t.Errorf("%s, %s: %s, want %s", test.public, test.listen, got, test.hosts)
 		}
 	}
 	for _, bad := range [][2]string{{"gw.example", "127.0.0.1:1"}, {"ftp://gw", "127.0.0.1:1"}, {"http://", "127.0.0.1:1"}, {"http://gw", "127.0.0.1"}} {

@@ -11,8 +11,9 @@ import (
 )
 
 // AllowedFrom is what Config.AllowedHosts and AllowedOrigins are for a gateway
-// that the world knows by publicURL and that listens at listen (host:port).
-// Where it listens on loopback only, the names of this machine are served too.
+// that the world knows by publicURL and that listens at listen (host:port): the
+// public name, the address that it listens at, and where that takes in
+// loopback, this machine's names for itself. Envoy answers the same.
 func AllowedFrom(publicURL, listen string) (hosts, origins []string, err error) {
 	public, err := url.Parse(publicURL)
 	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
@@ -37,7 +38,11 @@ func AllowedFrom(publicURL, listen string) (hosts, origins []string, err error) 
 		publicPort = defaultPort(public.Scheme)
 	}
 	add(public.Scheme, public.Hostname(), publicPort)
-	if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.IsLoopback() {
+	addr, err := netip.ParseAddr(host)
+	if err == nil && !addr.IsUnspecified() {
+		add("http", host, port)
+	}
+	if host == "" || host == "localhost" || err == nil && (addr.IsLoopback() || addr.IsUnspecified()) {
 		for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
 			add("http", name, port)
 		}
