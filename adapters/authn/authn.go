@@ -33,31 +33,32 @@ const (
 	// ReasonUnavailable: the credentials could not be judged. AsRefusal gives
 	// it to errors that are no Refusal.
 	ReasonUnavailable Reason = "unavailable"
+	// ReasonMissing: there are no credentials.
+	ReasonMissing Reason = "missing"
+	// ReasonTooLarge: the token is longer than any honest one.
+	ReasonTooLarge Reason = "too_large"
+	// ReasonIssuer: the token is not from an issuer that is trusted.
+	ReasonIssuer Reason = "issuer"
+	// ReasonAlgorithm: the token is signed by an algorithm that is not allowed.
+	ReasonAlgorithm Reason = "algorithm"
+	// ReasonKey: the issuer has no such key, or no longer.
+	ReasonKey Reason = "key"
+	// ReasonSignature: the signature is not the key's.
+	ReasonSignature Reason = "signature"
+	// ReasonExpired: the token or API key was valid once.
+	ReasonExpired Reason = "expired"
+	// ReasonNotYetValid: the token will be valid later.
+	ReasonNotYetValid Reason = "not_yet_valid"
+	// ReasonAudience: the token is meant for somebody else.
+	ReasonAudience Reason = "audience"
+	// ReasonClaims: the token lacks a claim or value that the operator asks
+	// for, or one has a form that it must not have.
+	ReasonClaims Reason = "claims"
+	// ReasonScope: the token is valid and lacks a scope.
+	ReasonScope Reason = "scope"
+	// ReasonAPIKey: the API key is unknown, revoked, or not accepted at all.
+	ReasonAPIKey Reason = "api_key"
 )
-
-// Refusal is the error for credentials that prove nothing. Its text is fit for
-// clients.
-type Refusal struct {
-	// Reason is why.
-	Reason Reason
-	// Message is a sentence for people that repeats no credential.
-	Message string
-	// Scheme is the authentication scheme of the challenge. Empty means that
-	// there is no challenge.
-	Scheme string
-}
-
-// Error implements error.
-func (r *Refusal) Error() string { return r.Message }
-
-// Challenge is the value of the WWW-Authenticate header that goes with the
-// refusal.
-func (r *Refusal) Challenge() string {
-	if r.Scheme == "" {
-		return ""
-	}
-	return r.Scheme + ` realm="mooring", error="invalid_request", error_description="` + r.Message + `"`
-}
 
 // AsRefusal is the Refusal in err's chain. An error without one, which says
 // that an Authenticator could not do its work, becomes a refusal that tells the
