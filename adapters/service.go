@@ -149,7 +149,7 @@ func (s *Service) patchOnce(ctx context.Context, name string, guard Guard, apply
 	if err := guard(current); err != nil {
 		return Adapter{}, err
 	}
-	spec, err := apply(current.Spec.Normalize())
+	spec, err := apply(current.Normalize())
 	if err != nil {
 		return Adapter{}, err
 	}

@@ -172,7 +172,6 @@ func (f *fixture) do(t *testing.T, user, method, path, body string, header ...st
 	recorder := httptest.NewRecorder()
 	f.handler.ServeHTTP(recorder, r)
 	result := recorder.Result()
-	defer result.Body.Close()
 	text, err := io.ReadAll(result.Body)
 	if err != nil {
 		t.Fatal(err)

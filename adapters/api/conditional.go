@@ -59,7 +59,7 @@ func (c condition) matches(revision adapters.Revision, strong bool) bool {
 		return true
 	}
 	for _, tag := range c.tags {
-		if tag.opaque == string(revision) && !(strong && tag.weak) {
+		if tag.opaque == string(revision) && (!strong || !tag.weak) {
 			return true
 		}
 	}
