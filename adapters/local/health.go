@@ -23,7 +23,7 @@ const (
 	probeFailed   = 500 * time.Millisecond
 	probeReady    = 2 * time.Second
 	// silenceLimit is how long a bridge may not answer before it is shown as
-	// failed.
+	// failed. After four times that it is killed, and started again.
 	silenceLimit = 15 * time.Second
 	maxProbeBody = 64 << 10
 
@@ -34,6 +34,8 @@ const (
 type health struct {
 	state           adapters.InstanceState
 	reason, message string
+	// hung: the bridge has not answered for so long that it never will.
+	hung bool
 }
 
 // starting is the health of a bridge that has not answered. before says how the
@@ -109,9 +111,9 @@ func parseHealth(body []byte) (health, error) {
 	return h, nil
 }
 
-// watch probes until ctx ends, and sends each answer, and once silence has
-// lasted too long, that.
-func (p *prober) watch(ctx context.Context, answers chan<- health) {
+// watch probes until ctx ends, and sends each answer, and once no answer has come
+// for longer than silence, that.
+func (p *prober) watch(ctx context.Context, silence time.Duration, answers chan<- health) {
 	defer p.client.CloseIdleConnections()
 	heard := time.Now()
 	for {
@@ -121,8 +123,9 @@ func (p *prober) watch(ctx context.Context, answers chan<- health) {
 		case err == nil:
 			heard = time.Now()
 			pause = h.pause()
-		case time.Since(heard) > silenceLimit:
+		case time.Since(heard) > silence:
 			h = failed("BridgeUnresponsive", "The bridge runs, but does not answer.")
+			h.hung = time.Since(heard) > 4*silence
 			pause = h.pause()
 		}
 		if h.state != "" {

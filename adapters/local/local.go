@@ -63,6 +63,7 @@ type Deployer struct {
 	cfg      Config
 	owner    string // begins the ids of this Deployer's instances, and of no other's
 	boot     string // this boot of the machine
+	silence  time.Duration
 	metrics  *metrics
 	table    *table
 	replicas sync.WaitGroup
@@ -90,6 +91,7 @@ func New(cfg Config) (*Deployer, error) {
 		cfg:     cfg,
 		owner:   ownerOf(cfg.AdaptersDir),
 		boot:    boot,
+		silence: silenceLimit,
 		metrics: newMetrics(cfg.Metrics),
 		table:   newTable(),
 	}, nil

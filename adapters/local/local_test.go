@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -155,6 +157,22 @@ func TestBridgeThatKeepsDyingSaysWhy(t *testing.T) {
 	if i.Reason != "BridgeExited" || !strings.Contains(i.Message, "exit status 3") || !strings.Contains(i.Message, "cannot go on") {
 		t.Errorf("got %q: %q", i.Reason, i.Message)
 	}
+}
+
+func TestHungBridgeIsReplaced(t *testing.T) {
+	w := newWorld(t)
+	w.silence = 500 * time.Millisecond
+	w.start()
+	a := w.adapter("a", 1)
+	w.create(a)
+	i := w.await(a, "0 Ready")[0]
+	if err := syscall.Kill(w.record(a, i).PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("another bridge serves", func() bool {
+		i := w.Instances()[a.ID]
+		return len(i) == 1 && i[0].State == adapters.InstanceReady && i[0].Restarts > 0
+	})
 }
 
 func TestMissingBridgeSaysSo(t *testing.T) {

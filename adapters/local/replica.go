@@ -93,7 +93,7 @@ func (r *replica) run() {
 			return
 		}
 		r.record.Restarts++
-		r.d.table.setRestarts(r.id, r.record.Restarts)
+		r.d.table.restarted(r.id, r.record.Restarts)
 	}
 }
 

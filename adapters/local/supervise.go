@@ -25,8 +25,8 @@ func (r *replica) supervise() string {
 		defer close(dead)
 		p.wait(ctx)
 	})
-	watchers.Go(func() { newProber(r.record.Socket).watch(ctx, answers) })
-	r.follow(dead, answers)
+	watchers.Go(func() { newProber(r.record.Socket).watch(ctx, r.d.silence, answers) })
+	killed := r.follow(dead, answers)
 
 	// Not reaped yet, so the session's number is still the bridge's own.
 	if err := sweep(func(id string) bool { return id == r.id }, p.PID); err != nil {
@@ -35,25 +35,35 @@ func (r *replica) supervise() string {
 	cancel()
 	watchers.Wait()
 	r.process = nil
-	return p.reap()
+	how := p.reap()
+	if killed != "" {
+		r.d.metrics.kills.Inc()
+		return killed
+	}
+	return how
 }
 
-// follow returns when the bridge is dead, or was killed.
-func (r *replica) follow(dead <-chan struct{}, answers <-chan health) {
+// follow returns when the bridge is dead, or is to be killed, and then says why.
+func (r *replica) follow(dead <-chan struct{}, answers <-chan health) (killed string) {
 	exit := exit{replica: r}
 	defer exit.timer.stop()
 	for {
 		exit.pursue(r.current())
 		select {
 		case <-dead:
-			return
+			return ""
 		case <-r.wake:
 		case h := <-answers:
 			exit.answered(h)
-		case <-exit.timer.c:
-			if exit.due() {
-				return
+			if h.hung {
+				killed = "it did not answer any more, and was killed"
 			}
+		case <-exit.timer.c:
+			killed = exit.due()
+		}
+		if killed != "" {
+			r.log.Warn("bridge is killed", "why", killed)
+			return killed
 		}
 	}
 }
@@ -107,37 +117,33 @@ func (e *exit) pursue(g goal) {
 	}
 }
 
-// due does what its time has come for, and reports whether the bridge is to be
-// killed.
-func (e *exit) due() (kill bool) {
+// due does what its time has come for, and says why the bridge is to be killed,
+// if it is.
+func (e *exit) due() (kill string) {
 	r := e.replica
 	if e.goal >= goalStop {
-		r.log.Warn("bridge did not stop in time and is killed")
-		r.d.metrics.kills.Inc()
-		return true
+		return "it did not stop in time"
 	}
 	left := time.Until(r.record.DrainingSince.Add(r.d.cfg.DrainDelay + r.d.cfg.DrainTimeout + drainMargin))
 	if left <= 0 {
-		r.log.Warn("bridge did not drain in time and is killed")
-		r.d.metrics.kills.Inc()
-		return true
+		return "it did not drain in time"
 	}
 	if e.asked {
-		return false
+		return ""
 	}
 	// The predecessor of this process may have told an adopted bridge already,
 	// and a second SIGTERM means to stop at once: so it is asked first.
 	if r.adopted && !e.heard {
 		e.timer.set(min(left, probeStarting))
-		return false
+		return ""
 	}
+	r.log.Info("bridge drains", "already", e.said)
 	if !e.said {
-		r.log.Info("draining bridge")
 		e.tell(unix.SIGTERM)
 	}
 	e.asked = true
 	e.timer.set(left)
-	return false
+	return ""
 }
 
 func (e *exit) tell(sig unix.Signal) {

@@ -2,7 +2,6 @@ package local
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,37 +40,48 @@ func newTable() *table {
 
 // add begins to show r.
 func (t *table) add(r row) {
-	t.change(func() {
-		t.next++
-		r.order = t.next
-		r.Since = time.Now()
-		t.rows[r.ID] = &r
-	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next++
+	r.order, r.Since = t.next, time.Now()
+	t.rows[r.ID] = &r
+	t.publish()
 }
 
 // remove ends to show the replica of that id.
 func (t *table) remove(id string) {
-	t.change(func() { delete(t.rows, id) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.rows, id)
+	t.publish()
 }
 
 // report sets how the replica is. A replica that drains is shown as draining,
 // whatever it says of itself.
 func (t *table) report(id string, h health) {
-	t.change(func() {
-		r := t.rows[id]
-		if r.State == adapters.InstanceDraining {
-			h.state = adapters.InstanceDraining
-		}
-		if r.State != h.state {
-			r.State, r.Since = h.state, time.Now()
-		}
-		r.Reason, r.Message = h.reason, h.message
-		r.served = r.served || h.state == adapters.InstanceReady
-	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.rows[id]
+	if r.State == adapters.InstanceDraining {
+		h.state = adapters.InstanceDraining
+	}
+	if r.State == h.state && r.Reason == h.reason && r.Message == h.message {
+		return // as nearly always: each replica reports every two seconds
+	}
+	if r.State != h.state {
+		r.State, r.Since = h.state, time.Now()
+	}
+	r.Reason, r.Message = h.reason, h.message
+	r.served = r.served || h.state == adapters.InstanceReady
+	t.publish()
 }
 
-func (t *table) setRestarts(id string, n int) {
-	t.change(func() { t.rows[id].Restarts = n })
+// restarted counts one more start of the replica.
+func (t *table) restarted(id string, restarts int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rows[id].Restarts = restarts
+	t.publish()
 }
 
 // list is a copy of all rows in order of their start.
@@ -90,20 +100,14 @@ func (t *table) sorted() []row {
 	return all
 }
 
-// change does what do says, and tells the listeners if that is to be seen.
-func (t *table) change(do func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	do()
+// publish makes a new snapshot and tells the listeners. The lock is held.
+func (t *table) publish() {
 	next := map[adapters.UID][]adapters.Instance{}
 	for _, r := range t.sorted() {
 		next[r.adapter] = append(next[r.adapter], r.Instance)
 	}
 	for _, instances := range next {
 		slices.SortStableFunc(instances, func(a, b adapters.Instance) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
-	}
-	if reflect.DeepEqual(next, *t.snapshot.Load()) {
-		return
 	}
 	t.snapshot.Store(&next)
 	t.listeners.Notify()

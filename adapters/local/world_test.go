@@ -30,6 +30,8 @@ type world struct {
 	pids   string
 	stop   func()
 	logged *lockedBuffer
+	// silence is the Deployer's, where it is not zero.
+	silence time.Duration
 }
 
 // newWorld makes a world in which nothing runs yet.
@@ -74,6 +76,9 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.Deployer = d
+	if w.silence > 0 {
+		d.silence = w.silence
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
