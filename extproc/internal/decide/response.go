@@ -3,7 +3,6 @@ package decide
 import (
 	"net/http"
 
-	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/session"
 )
@@ -18,13 +17,11 @@ const (
 	EventClosed  Event = "closed"
 )
 
-// HeaderUpstreamSession is where Envoy may have put the upstream's session id,
-// so that it can reach no client on any way.
-const HeaderUpstreamSession = launch.InternalHeaderPrefix + "upstream-session"
-
 // Canonical names of what a response carries for the gateway.
 const (
-	headerEndpoint        = "X-Mooring-Endpoint"
+	headerEndpoint = "X-Mooring-Endpoint"
+	// headerUpstreamSession is where Envoy puts the upstream's session id, so
+	// that it can reach a client on no way. Mcp-Session-Id serves without it.
 	headerUpstreamSession = "X-Mooring-Upstream-Session"
 )
 
