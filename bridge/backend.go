@@ -75,7 +75,7 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 	prober := probe.New(probe.Config{
 		Start: func() (*stdio.Child, error) {
 			starts.WithLabelValues("probe").Inc()
-			return runner.Start()
+			return runner.Start(probeEnvironment(environ)...)
 		},
 		Health:  state,
 		Timeout: cfg.StartTimeout,
@@ -101,6 +101,19 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		load:  func() health.Load { return health.Load{Sessions: handler.Sessions(), InFlight: handler.InFlight()} },
 		parts: []func(context.Context) error{runner.Run, prober.Run, handler.Run},
 	}, nil
+}
+
+// probeEnvironment is what the probe's process gets beside its environment. npm
+// hides what the install scripts of packages print, and when one fails it ends
+// without a word; with this the reason is seen.
+func probeEnvironment(environ []string) []string {
+	const name = "npm_config_foreground_scripts="
+	for _, variable := range environ {
+		if strings.HasPrefix(strings.ToLower(variable), name) {
+			return nil
+		}
+	}
+	return []string{name + "true"}
 }
 
 // process is a stdio.Child as mcphttp wants it.

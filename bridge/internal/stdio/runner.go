@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -32,6 +33,7 @@ type Runner struct {
 }
 
 type startRequest struct {
+	env    []string
 	answer chan startAnswer
 }
 
@@ -94,16 +96,17 @@ func (r *Runner) startAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case req := <-r.starts:
-			child, err := r.fork()
+			child, err := r.fork(req.env)
 			req.answer <- startAnswer{child, err}
 		}
 	}
 }
 
-// Start starts a child. Errors wrap ErrCommandNotFound when the program cannot
-// be executed, and are ErrEnded when Run has ended.
-func (r *Runner) Start() (*Child, error) {
-	req := startRequest{answer: make(chan startAnswer, 1)}
+// Start starts a child with the Command's environment and what extra adds to it,
+// "NAME=value" each. Errors wrap ErrCommandNotFound when the program cannot be
+// executed, and are ErrEnded when Run has ended.
+func (r *Runner) Start(extra ...string) (*Child, error) {
+	req := startRequest{env: extra, answer: make(chan startAnswer, 1)}
 	select {
 	case r.starts <- req:
 		answer := <-req.answer
@@ -139,7 +142,7 @@ func (r *Runner) stopChildren() {
 	}
 }
 
-func (r *Runner) fork() (*Child, error) {
+func (r *Runner) fork(extra []string) (*Child, error) {
 	path, err := r.cmd.path()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCommandNotFound, err)
@@ -164,7 +167,7 @@ func (r *Runner) fork() (*Child, error) {
 	mark := childVariable + "=" + strconv.Itoa(os.Getpid()) + "." + strconv.Itoa(r.started)
 	pid, err := syscall.ForkExec(path, append([]string{r.cmd.Name}, r.cmd.Args...), &syscall.ProcAttr{
 		Dir:   r.cmd.Dir,
-		Env:   append(r.cmd.Env[:len(r.cmd.Env):len(r.cmd.Env)], mark),
+		Env:   append(slices.Concat(r.cmd.Env, extra), mark),
 		Files: []uintptr{theirs[0].Fd(), theirs[1].Fd(), theirs[2].Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
