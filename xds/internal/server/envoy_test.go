@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -286,38 +285,4 @@ func TestLocalReplies(t *testing.T) {
 	g.api.Close()
 	g.await("the API is away", func() bool { return g.ask("GET", "/adapters").status == 503 })
 	wantProblem(t, g.ask("GET", "/adapters"), 503)
-}
-
-// wantError checks that a is a JSON-RPC error that names no address.
-func wantError(t *testing.T, a answer, status, code int) {
-	t.Helper()
-	var body struct {
-		JSONRPC string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id"`
-		Error   struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	err := json.Unmarshal([]byte(a.body), &body)
-	if err != nil || a.status != status || a.header.Get("Content-Type") != "application/json" ||
-		body.JSONRPC != "2.0" || string(body.ID) != "null" || body.Error.Code != code || body.Error.Message == "" ||
-		strings.Contains(a.body, "/tmp") || strings.Contains(a.body, "127.0.0.1") {
-		t.Errorf("answer %v (%v), want status %d and JSON-RPC error %d", a, err, status, code)
-	}
-}
-
-// wantProblem checks that a is a problem as RFC 9457 has it.
-func wantProblem(t *testing.T, a answer, status int) {
-	t.Helper()
-	var body struct {
-		Status int    `json:"status"`
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
-	}
-	err := json.Unmarshal([]byte(a.body), &body)
-	if err != nil || a.status != status || body.Status != status || body.Title == "" || body.Detail == "" ||
-		a.header.Get("Content-Type") != "application/problem+json" {
-		t.Errorf("answer %v (%v), want a problem with status %d", a, err, status)
-	}
 }

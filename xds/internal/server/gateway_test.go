@@ -1,12 +1,10 @@
 package server_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,11 +40,13 @@ type gateway struct {
 	deployer *adapterstest.Deployer
 	loop     *snapshot.Loop
 	registry *prometheus.Registry
-	log      *safeBuffer
-	envoy    *envoytest.Envoy
-	extproc  *processor
-	api      *http.Server
-	client   *http.Client
+	// stop ends the control plane.
+	stop    func()
+	log     *safeBuffer
+	envoy   *envoytest.Envoy
+	extproc *processor
+	api     *http.Server
+	client  *http.Client
 }
 
 // sabotage changes what is made of an adapter, after it was checked.
@@ -69,19 +69,10 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 		t: t, dir: envoytest.SocketDir(t),
 		listen: envoytest.FreeAddress(t), ops: envoytest.FreeAddress(t),
 		store: new(adapterstest.Store), deployer: new(adapterstest.Deployer),
-		registry: prometheus.NewRegistry(), log: new(safeBuffer),
+		log:    new(safeBuffer),
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
-	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: "https://mcp.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.NewTextHandler(g.log, nil))
-	g.loop = snapshot.New(snapshot.Config{
-		Store: g.store, Deployer: g.deployer, Translator: sabotage{translator, spoil},
-		Registerer: g.registry, Log: log,
-	})
-	g.run(log)
+	g.start(spoil)
 	g.extproc = newProcessor(t, g.socket("extproc.sock"))
 	g.api = g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "a=b")
@@ -99,8 +90,19 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 
 func (g *gateway) socket(name string) string { return filepath.Join(g.dir, name) }
 
-// run runs the control plane until the test ends.
-func (g *gateway) run(log *slog.Logger) {
+// start runs a control plane until the test ends or g.stop is called.
+func (g *gateway) start(spoil func(*translate.Adapter)) {
+	g.t.Helper()
+	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: "https://mcp.example.com"})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(g.log, nil))
+	g.registry = prometheus.NewRegistry()
+	g.loop = snapshot.New(snapshot.Config{
+		Store: g.store, Deployer: g.deployer, Translator: sabotage{translator, spoil},
+		Registerer: g.registry, Log: log,
+	})
 	l, err := net.Listen("unix", g.socket("ads.sock"))
 	if err != nil {
 		g.t.Fatal(err)
@@ -109,12 +111,13 @@ func (g *gateway) run(log *slog.Logger) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.loop.Run(ctx) })
 	group.Go(func() error { return server.New(g.loop, log).Serve(ctx, l) })
-	g.t.Cleanup(func() {
+	g.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := group.Wait(); err != nil {
 			g.t.Errorf("control plane: %v", err)
 		}
 	})
+	g.t.Cleanup(g.stop)
 }
 
 func (g *gateway) startEnvoy() {
@@ -208,69 +211,6 @@ func (g *gateway) await(what string, ok func() bool) {
 			g.t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
-}
-
-// answer is what a client was given.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// ask sends a request to the public listener, with headers as name, value.
-func (g *gateway) ask(method, path string, headers ...string) answer {
-	g.t.Helper()
-	return g.askAt(g.listen, method, path, headers...)
-}
-
-func (g *gateway) askAt(address, method, path string, headers ...string) answer {
-	g.t.Helper()
-	var body io.Reader
-	if method == http.MethodPost {
-		body = bytes.NewBufferString(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
-	}
-	r, err := http.NewRequestWithContext(g.t.Context(), method, "http://"+address+path, body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-		if headers[i] == "Host" {
-			r.Host = headers[i+1]
-		}
-	}
-	res, err := g.client.Do(r)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, string(text)}
-}
-
-// rawStatus is the status of the answer to text.
-func rawStatus(t *testing.T, address, text string) int {
-	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(conn, text); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return res.StatusCode
 }
 
 // safeBuffer is a bytes.Buffer for several goroutines.

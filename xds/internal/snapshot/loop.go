@@ -71,6 +71,8 @@ type Loop struct {
 	kick chan struct{}
 	// started tells adapters created in this process's time from older ones.
 	started time.Time
+	// last are the rows of the last round. Only Run uses them.
+	last map[adapters.UID]row
 
 	mu    sync.Mutex
 	state state
@@ -203,10 +205,7 @@ func (l *Loop) round(ctx context.Context) error {
 	}
 	instances := l.config.Deployer.Instances()
 	l.metrics.count(list, instances)
-	rows := make([]row, 0, len(list))
-	for _, a := range list {
-		rows = append(rows, l.translate(translate.Entry{Adapter: a, Instances: instances[a.ID]}))
-	}
+	rows := l.rows(list, instances)
 	kept := l.admit(rows)
 	next, err := newRevision(l.config.Translator.Resources(kept))
 	if err != nil {

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"time"
 
-	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/mooring-mcp/mooring/adapters"
@@ -69,52 +68,6 @@ type refusal struct {
 // refused. A nil refusal is of none.
 func (r *refusal) of(prints map[resourcev3.Type]string) bool {
 	return r != nil && r.print == prints[r.typ]
-}
-
-// row is one adapter in one round.
-type row struct {
-	adapter    adapters.Adapter
-	translated *translate.Adapter
-	fault      string
-	prints     map[resourcev3.Type]string
-	ready      bool
-	// admitted says that it is part of the round's revision.
-	admitted bool
-}
-
-// translate is the row of e. A fault is the row's, not the round's: the other
-// adapters go on.
-func (l *Loop) translate(e translate.Entry) row {
-	out := row{adapter: e.Adapter}
-	a, err := l.config.Translator.Adapter(e)
-	if err == nil {
-		out.prints, err = printsOf(a)
-	}
-	if err != nil {
-		out.fault = err.Error()
-		return out
-	}
-	out.translated = a
-	for _, i := range e.Instances {
-		out.ready = out.ready || i.State == adapters.InstanceReady
-	}
-	return out
-}
-
-func printsOf(a *translate.Adapter) (map[resourcev3.Type]string, error) {
-	cluster, err := digest(a.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	endpoints, err := digest(a.Endpoints)
-	if err != nil {
-		return nil, err
-	}
-	return map[resourcev3.Type]string{
-		resourcev3.ClusterType:  cluster,
-		resourcev3.EndpointType: endpoints,
-		resourcev3.RouteType:    cachev3.HashResource(a.Routes.GetValue()),
-	}, nil
 }
 
 // admit chooses the adapters of the next revision: not those that Envoy refused

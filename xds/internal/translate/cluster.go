@@ -46,6 +46,8 @@ func (t *Translator) clusterOf(name string) *clusterv3.Cluster {
 			}},
 		},
 		CircuitBreakers: t.circuitBreakers(),
+		// On Unix sockets this has no effect.
+		UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepAlive()},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			upstreamOptionsKey: packed(upstreamHTTP()),
 		},

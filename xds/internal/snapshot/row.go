@@ -1,0 +1,82 @@
+package snapshot
+
+import (
+	"slices"
+
+	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+)
+
+// row is one adapter in one round.
+type row struct {
+	adapter    adapters.Adapter
+	instances  []adapters.Instance
+	translated *translate.Adapter
+	fault      string
+	prints     map[resourcev3.Type]string
+	ready      bool
+	// admitted says that it is part of the round's revision.
+	admitted bool
+}
+
+// rows are those of list. What has not changed since the last round is not made
+// again. A fault is a row's, not the round's: the other adapters go on.
+func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) []row {
+	out := make([]row, 0, len(list))
+	last := make(map[adapters.UID]row, len(list))
+	for _, a := range list {
+		e := translate.Entry{Adapter: a, Instances: instances[a.ID]}
+		r, ok := l.last[a.ID]
+		if !ok || !r.isOf(e) {
+			r = l.translate(e)
+		}
+		last[a.ID] = r
+		out = append(out, r)
+	}
+	l.last = last
+	return out
+}
+
+// isOf reports whether e would give the same row.
+func (r row) isOf(e translate.Entry) bool {
+	return r.adapter.ID == e.Adapter.ID && r.adapter.Revision != "" && r.adapter.Revision == e.Adapter.Revision &&
+		slices.EqualFunc(r.instances, e.Instances, func(a, b adapters.Instance) bool {
+			return a.ID == b.ID && a.Address == b.Address && a.State == b.State
+		})
+}
+
+func (l *Loop) translate(e translate.Entry) row {
+	out := row{adapter: e.Adapter, instances: e.Instances}
+	a, err := l.config.Translator.Adapter(e)
+	if err == nil {
+		out.prints, err = printsOf(a)
+	}
+	if err != nil {
+		out.fault = err.Error()
+		return out
+	}
+	out.translated = a
+	for _, i := range e.Instances {
+		out.ready = out.ready || i.State == adapters.InstanceReady
+	}
+	return out
+}
+
+func printsOf(a *translate.Adapter) (map[resourcev3.Type]string, error) {
+	cluster, err := digest(a.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := digest(a.Endpoints)
+	if err != nil {
+		return nil, err
+	}
+	return map[resourcev3.Type]string{
+		resourcev3.ClusterType:  cluster,
+		resourcev3.EndpointType: endpoints,
+		resourcev3.RouteType:    cachev3.HashResource(a.Routes.GetValue()),
+	}, nil
+}
