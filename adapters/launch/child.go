@@ -11,6 +11,8 @@ const (
 	// set for each bridge, and by the bridge for each of its children, so that
 	// what a killed bridge leaves behind can be found.
 	InstanceVariable = "MOORING_INSTANCE"
+	// AdapterVariable tells a bridge the name of its adapter, for metrics.
+	AdapterVariable = "MOORING_ADAPTER"
 
 	reservedPrefix = "MOORING_"
 )

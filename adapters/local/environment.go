@@ -9,9 +9,9 @@ import (
 )
 
 // environment is all that a bridge is given: what the operator's environment
-// has under the allowed names, the adapter's variables, which win, and the id of
-// the instance. In order of name.
-func environment(operator []string, adapter map[string]string, instance string) []string {
+// has under the allowed names, the adapter's variables, which win, and what rec
+// says of adapter and instance. In order of name.
+func environment(operator []string, adapter map[string]string, rec record) []string {
 	variables := map[string]string{}
 	for _, variable := range operator {
 		if name, value, ok := strings.Cut(variable, "="); ok && inherited(name) {
@@ -19,7 +19,8 @@ func environment(operator []string, adapter map[string]string, instance string) 
 		}
 	}
 	maps.Copy(variables, adapter)
-	variables[launch.InstanceVariable] = instance
+	variables[launch.InstanceVariable] = rec.Instance
+	variables[launch.AdapterVariable] = rec.Name
 	environ := make([]string, 0, len(variables))
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		environ = append(environ, name+"="+variables[name])

@@ -69,7 +69,7 @@ func TestBridgeGetsWhatItShould(t *testing.T) {
 		saw := w.saw(a, i)
 		want := []string{
 			"FAKE_PIDS=" + w.pids, "FAKE_ROLE=bridge", "GORACE=atexit_sleep_ms=0", "HOME=/h", "LC_ALL=C", "MCP_COMMAND=x",
-			"MOORING_INSTANCE=" + i.ID, "PATH=/bin", "TZ=Europe/Berlin", "UV_CACHE_DIR=/u", "http_proxy=p",
+			"MOORING_ADAPTER=a", "MOORING_INSTANCE=" + i.ID, "PATH=/bin", "TZ=Europe/Berlin", "UV_CACHE_DIR=/u", "http_proxy=p",
 		}
 		if diff := cmp.Diff(want, saw.Environ); diff != "" {
 			t.Errorf("environment: -want +got\n%s", diff)

@@ -70,7 +70,7 @@ func (r *replica) launch() (*exec.Cmd, error) {
 	defer crash.Close()
 	cmd := exec.Command(r.d.cfg.Bridge, r.arguments()...)
 	cmd.Dir = r.dir
-	cmd.Env = environment(r.d.cfg.Environ, *r.variables.Load(), r.id)
+	cmd.Env = environment(r.d.cfg.Environ, *r.variables.Load(), r.record)
 	cmd.Stdout, cmd.Stderr = crash, crash
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	closeOnExec()
