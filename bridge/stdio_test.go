@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// dial connects the SDK's client to the bridge. By default it probes for the
+// modern era first, as clients of both eras do.
+func dial(t *testing.T, b *running, opts *mcp.ClientOptions) *mcp.ClientSession {
+	t.Helper()
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, opts)
+	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: b.url + "/mcp", HTTPClient: b.client}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session
+}
+
+func TestReferenceServer(t *testing.T) {
+	b := start(t, nil, func(c *Config) { c.Command = everything })
+	b.await("Ready")
+	progress, logs := make(chan float64, 10), make(chan any, 10)
+	var asked atomic.Int32
+	session := dial(t, b, &mcp.ClientOptions{
+		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+			progress <- r.Params.Progress
+		},
+		LoggingMessageHandler: func(_ context.Context, r *mcp.LoggingMessageRequest) { logs <- r.Params.Data },
+		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
+			asked.Add(1)
+			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "sampled"}}, nil
+		},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			asked.Add(1)
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"username": "u", "email": "e@x"}}, nil
+		},
+	})
+	defer session.Close()
+	if got := session.InitializeResult().ProtocolVersion; got != "2025-11-25" {
+		t.Errorf("version %s", got)
+	}
+	tools, err := session.ListTools(t.Context(), nil)
+	if err != nil || len(tools.Tools) < 10 {
+		t.Fatalf("%d tools, %v", len(tools.Tools), err)
+	}
+	call := func(name string, args map[string]any, token any) *mcp.CallToolResult {
+		t.Helper()
+		params := &mcp.CallToolParams{Name: name, Arguments: args}
+		if token != nil {
+			params.SetProgressToken(token)
+		}
+		result, err := session.CallTool(t.Context(), params)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return result
+	}
+	call("test_tool_with_progress", nil, "token")
+	for _, want := range []float64{0, 50, 100} {
+		if got := <-progress; got != want {
+			t.Errorf("progress %v, want %v", got, want)
+		}
+	}
+	call("test_sampling", map[string]any{"prompt": "p"}, nil)
+	call("test_elicitation", map[string]any{"message": "m"}, nil)
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the server asked %d times", n)
+	}
+	if result := call("test_error_handling", nil, nil); !result.IsError {
+		t.Error("the tool's error is lost")
+	}
+	if err := session.SetLoggingLevel(t.Context(), &mcp.SetLoggingLevelParams{Level: "info"}); err != nil {
+		t.Fatal(err)
+	}
+	call("test_tool_with_logging", nil, nil)
+	for range 3 {
+		<-logs
+	}
+	if r := b.ready(); r.Sessions != 1 || r.InFlight != 0 {
+		t.Errorf("readiness %+v", r)
+	}
+}
+
+func TestSessionsHaveProcessesOfTheirOwn(t *testing.T) {
+	b := start(t, nil, func(c *Config) { c.Command = everything })
+	b.await("Ready")
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			session := dial(t, b, nil)
+			for range 20 {
+				if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "test_simple_text"}); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := session.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if r := b.ready(); r.Sessions != 0 || r.InFlight != 0 {
+		t.Errorf("after all were closed: %+v", r)
+	}
+}
+
+func TestBadCommandsSayWhy(t *testing.T) {
+	tests := map[string]struct {
+		mode, reason, message string
+		change                func(*Config)
+	}{
+		"not found": {"", "CommandNotFound", `exec: "no-such-command"`, func(c *Config) { c.Command = "no-such-command" }},
+		"exits":     {"broken", "CommandExited", "exited with code 2; it wrote: usage: broken --token TOKEN", nil},
+		"refuses":   {"refuses", "HandshakeFailed", "refused initialize", nil},
+		"hangs":     {"silent", "StartTimeout", "within 1s; it wrote last: loading the model", func(c *Config) { c.StartTimeout = time.Second }},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			environ, command := own(test.mode)
+			b := start(t, environ, func(c *Config) {
+				command(c)
+				if test.change != nil {
+					test.change(c)
+				}
+			})
+			r := b.await("Failed")
+			if r.Code != 503 || r.Reason != test.reason || !strings.Contains(r.Message, test.message) {
+				t.Errorf("got %+v", r)
+			}
+			status, answer, _ := b.post("", initialize)
+			if status != 503 || !strings.Contains(answer, test.reason) || strings.Contains(answer, "usage") {
+				t.Errorf("initialize gives %d %s", status, answer)
+			}
+		})
+	}
+}
+
+func TestStartingShowsTheLastWords(t *testing.T) {
+	environ, command := own("silent")
+	b := start(t, environ, command)
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.ready().Message, "loading the model"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("readiness %+v", b.ready())
+		}
+	}
+	if r := b.ready(); r.State != "Starting" || r.Code != 503 {
+		t.Errorf("readiness %+v", r)
+	}
+}
+
+func TestCrashEndsTheSessionOnly(t *testing.T) {
+	environ, command := own("crashes")
+	b := start(t, environ, command)
+	b.await("Ready")
+	_, _, other := b.post("", initialize)
+	_, _, session := b.post("", initialize)
+	status, answer, _ := b.post(session, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"x"}}`)
+	if status != 200 || !strings.Contains(answer, `"id":2,"error"`) || !strings.Contains(answer, "exited with code 9") {
+		t.Errorf("the call gives %d %s", status, answer)
+	}
+	if status, _, _ := b.post(session, `{"jsonrpc":"2.0","id":3,"method":"tools/list"}`); status != 404 {
+		t.Errorf("a later call gives %d", status)
+	}
+	if status, _, _ := b.post(other, `{"jsonrpc":"2.0","id":3,"method":"tools/list"}`); status != 200 {
+		t.Errorf("the other session gives %d", status)
+	}
+	if r := b.ready(); r.State != "Ready" || r.Sessions != 1 {
+		t.Errorf("readiness %+v", r)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	b := start(t, nil, func(c *Config) { c.Command = everything })
+	b.await("Ready")
+	session := dial(t, b, nil)
+	b.signals <- syscall.SIGTERM
+	if r := b.await("Draining"); r.Code != 503 || r.Sessions != 1 {
+		t.Errorf("readiness %+v", r)
+	}
+	if status, answer, _ := b.post("", initialize); status != 503 || !strings.Contains(answer, "no new sessions") {
+		t.Errorf("initialize gives %d %s", status, answer)
+	}
+	if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "test_simple_text"}); err != nil {
+		t.Errorf("the open session: %v", err)
+	}
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-b.done:
+		if err != nil {
+			t.Error(err)
+		}
+		b.done <- nil
+	case <-time.After(15 * time.Second):
+		t.Error("the drained bridge does not end")
+	}
+}
+
+func TestStopWithSessionsOpen(t *testing.T) {
+	b := start(t, nil, func(c *Config) { c.Command = everything })
+	b.await("Ready")
+	for range 3 {
+		if status, answer, _ := b.post("", initialize); status != 200 {
+			t.Fatalf("initialize gives %d %s", status, answer)
+		}
+	}
+	begin := time.Now()
+	b.stop()
+	if took := time.Since(begin); took > 6*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+}
