@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 )
 
@@ -29,54 +28,26 @@ func unsized(r io.Reader) io.Reader { return io.MultiReader(r) }
 func TestBodiesArriveByteForByte(t *testing.T) {
 	g := newGateway(t)
 	session := g.initialize(t)
-	http2 := &http.Transport{DialContext: g.dial, Protocols: new(http.Protocols)}
-	http2.Protocols.SetUnencryptedHTTP2(true)
-	t.Cleanup(http2.CloseIdleConnections)
-	for name, client := range map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": {Transport: http2}} {
-		for _, size := range []int{100, 16<<10 - 1, 64 << 10, 1<<20 + 7, maxBody} {
+	for name, client := range map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": g.http2(t)} {
+		for _, size := range []int{100, 16<<10 - 1, 64 << 10, maxBody} {
 			body := sized(size)
-			for framing, reader := range map[string]io.Reader{
-				"with length":  strings.NewReader(body),
-				"in chunks":    unsized(strings.NewReader(body)),
-				"in halves":    unsized(iotest.HalfReader(strings.NewReader(body))),
-				"end apart":    unsized(&endApart{strings.NewReader(body)}),
-				"small pieces": unsized(&pieces{r: strings.NewReader(body), size: max(size/50, 1)}),
+			sum := sha256.Sum256([]byte(body))
+			for framing, reader := range map[string]func() io.Reader{
+				"with length": func() io.Reader { return strings.NewReader(body) },
+				"in chunks":   func() io.Reader { return unsized(strings.NewReader(body)) },
+				"in pieces":   func() io.Reader { return unsized(&pieces{strings.NewReader(body), max(size/50, 1)}) },
 			} {
-				for _, headers := range [][]string{{"Mcp-Session-Id", session}, {}} {
-					r := g.request(t, "/adapters/a/mcp", http.MethodPost, nil, headers...)
-					r.Body = io.NopCloser(reader)
-					if framing == "with length" {
-						r.ContentLength = int64(size)
-					}
-					if len(headers) == 0 {
-						reader = unsized(strings.NewReader(body))
-						r.Body = io.NopCloser(reader)
-					}
-					what := fmt.Sprintf("%s, %d bytes, %s, %d headers", name, size, framing, len(headers))
-					res, err := client.Do(r)
-					if err != nil {
-						t.Fatalf("%s: %v", what, err)
-					}
-					text, err := io.ReadAll(res.Body)
-					res.Body.Close()
-					if err != nil {
-						t.Fatalf("%s: %v", what, err)
-					}
-					got := answer{res.StatusCode, res.Header, string(text)}.seen(t)
-					sum := sha256.Sum256([]byte(body))
-					if got.Length != size || got.Hash != hex.EncodeToString(sum[:]) {
-						t.Errorf("%s: %d bytes arrived", what, got.Length)
+				for kind, headers := range map[string][]string{"session": {"Mcp-Session-Id", session}, "birth": {}} {
+					g.client = client
+					a := g.send(t, g.request(t, "/adapters/a/mcp", http.MethodPost, reader(), headers...))
+					if got := a.seen(t); got.Length != size || got.Hash != hex.EncodeToString(sum[:]) {
+						t.Errorf("%s, %d bytes, %s, %s: %d bytes arrived", name, size, framing, kind, got.Length)
 					}
 				}
 			}
 		}
 	}
 }
-
-// endApart says that it is at the end only when asked again.
-type endApart struct{ r *strings.Reader }
-
-func (e *endApart) Read(p []byte) (int, error) { return e.r.Read(p) }
 
 // pieces is read in pieces of a size that divides nothing.
 type pieces struct {
@@ -217,10 +188,7 @@ func TestTrailers(t *testing.T) {
 		t.Errorf("the upstream saw %+v", s)
 	}
 
-	transport := &http.Transport{DialContext: g.dial, Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	t.Cleanup(transport.CloseIdleConnections)
-	g.client = &http.Client{Transport: transport}
+	g.client = g.http2(t)
 	r := g.request(t, "/adapters/a/mcp", http.MethodPost, unsized(strings.NewReader(listTools)))
 	r.Trailer = http.Header{"Mcp-Session-Id": {"x"}}
 	if a := g.send(t, r); a.status != http.StatusBadRequest || !strings.Contains(a.body, "trailers") {
