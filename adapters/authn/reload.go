@@ -186,4 +186,3 @@ func (f *fetchers) stop() {
 	}
 	f.group.Wait()
 }
-
