@@ -66,7 +66,7 @@ func Path(tb testing.TB) string {
 	if path := os.Getenv(PathVariable); path != "" {
 		return path
 	}
-	path := filepath.Join(moduleRoot(tb), ".tools", "bin", "envoy")
+	path := filepath.Join(ModuleRoot(tb), ".tools", "bin", "envoy")
 	if _, err := os.Stat(path); err != nil {
 		tb.Fatalf("no Envoy at %s: run make tools", path)
 	}
@@ -237,7 +237,8 @@ func unixClient(socket string) *http.Client {
 	}
 }
 
-func moduleRoot(tb testing.TB) string {
+// ModuleRoot is the folder of the go.mod above the test's package.
+func ModuleRoot(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.Getwd()
 	if err != nil {

@@ -1,0 +1,117 @@
+// Command testserver is the stdio MCP server that the end to end tests deploy.
+// Its tools say who answers, stream, ask back, and wait to be let go.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+func main() {
+	if path := os.Getenv("TESTSERVER_FAIL"); path != "" {
+		fmt.Fprintln(os.Stderr, "testserver: told to fail:", path)
+		os.Exit(7)
+	}
+	server := mcp.NewServer(&mcp.Implementation{Name: "testserver", Version: "1.0.0"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "who", Description: "say which process of which instance answers"}, who)
+	mcp.AddTool(server, &mcp.Tool{Name: "echo", Description: "give the text back"}, echo)
+	mcp.AddTool(server, &mcp.Tool{Name: "progress", Description: "report progress, then answer"}, progress)
+	mcp.AddTool(server, &mcp.Tool{Name: "ask", Description: "ask the client for a sample and answer with it"}, ask)
+	mcp.AddTool(server, &mcp.Tool{Name: "hold", Description: "answer once the file is there"}, hold)
+	mcp.AddTool(server, &mcp.Tool{Name: "crash", Description: "end without an answer"}, crash)
+	mcp.AddTool(server, &mcp.Tool{Name: "grow", Description: "add a tool, which clients are told of"},
+		func(_ context.Context, _ *mcp.CallToolRequest, in textInput) (*mcp.CallToolResult, any, error) {
+			mcp.AddTool(server, &mcp.Tool{Name: in.Text}, echo)
+			return text("grown"), nil, nil
+		})
+	if err := server.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
+		fmt.Fprintln(os.Stderr, "testserver:", err)
+		os.Exit(1)
+	}
+}
+
+type textInput struct {
+	Text string `json:"text"`
+}
+
+type stepsInput struct {
+	Steps int `json:"steps"`
+}
+
+type fileInput struct {
+	File string `json:"file"`
+}
+
+// who answers "<instance> <process id> <process id of its parent>".
+func who(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+	return text(fmt.Sprintf("%s %d %d", os.Getenv("MOORING_INSTANCE"), os.Getpid(), os.Getppid())), nil, nil
+}
+
+func echo(_ context.Context, _ *mcp.CallToolRequest, in textInput) (*mcp.CallToolResult, any, error) {
+	return text(in.Text), nil, nil
+}
+
+func progress(ctx context.Context, req *mcp.CallToolRequest, in stepsInput) (*mcp.CallToolResult, any, error) {
+	for step := range in.Steps {
+		if err := tell(ctx, req, step+1, in.Steps); err != nil {
+			return nil, nil, err
+		}
+	}
+	return text("done"), nil, nil
+}
+
+func ask(ctx context.Context, req *mcp.CallToolRequest, in textInput) (*mcp.CallToolResult, any, error) {
+	answer, err := req.Session.CreateMessage(ctx, &mcp.CreateMessageParams{
+		MaxTokens: 10,
+		Messages:  []*mcp.SamplingMessage{{Role: "user", Content: &mcp.TextContent{Text: in.Text}}},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &mcp.CallToolResult{Content: []mcp.Content{answer.Content}}, nil, nil
+}
+
+// hold reports progress as long as it holds, so that its caller sees that the
+// stream lives.
+func hold(ctx context.Context, req *mcp.CallToolRequest, in fileInput) (*mcp.CallToolResult, any, error) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for step := 1; ; step++ {
+		if _, err := os.Stat(in.File); err == nil {
+			return text("released"), nil, nil
+		}
+		if err := tell(ctx, req, step, 0); err != nil {
+			return nil, nil, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+func crash(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+	fmt.Fprintln(os.Stderr, "testserver: told to crash")
+	os.Exit(9)
+	return nil, nil, nil
+}
+
+// tell reports progress to a caller that wants it.
+func tell(ctx context.Context, req *mcp.CallToolRequest, step, steps int) error {
+	token := req.Params.GetProgressToken()
+	if token == nil {
+		return nil
+	}
+	return req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+		ProgressToken: token, Progress: float64(step), Total: float64(steps),
+	})
+}
+
+func text(s string) *mcp.CallToolResult {
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: s}}}
+}
