@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -152,9 +151,10 @@ func (d *Deployer) Supports(s adapters.Spec) error {
 }
 
 // Instances implements adapters.Deployer. Replicas are in order of ordinal, and
-// of two with the same, the older comes first. The answer is the caller's own.
+// of two with the same, the older comes first. The answer is shared by all who
+// ask, and must not be changed.
 func (d *Deployer) Instances() map[adapters.UID][]adapters.Instance {
-	return maps.Clone(*d.table.snapshot.Load())
+	return *d.table.snapshot.Load()
 }
 
 // Changes implements adapters.Deployer.
