@@ -27,13 +27,14 @@ finish() {
 }
 
 # slim ROOT: leaves out what Debian's slim images leave out, now and for packages
-# that come later.
+# that come later, and apt's caches.
 slim() {
   local p
   for p in doc info locale man lintian linda groff; do
     rm -rf "$1/usr/share/$p"
     echo "path-exclude /usr/share/$p/*"
   done >"$1/etc/dpkg/dpkg.cfg.d/slim"
+  printf '%s "";\n' Dir::Cache::pkgcache Dir::Cache::srcpkgcache >"$1/etc/apt/apt.conf.d/slim"
   rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*.log "$1"/var/log/apt
 }
 

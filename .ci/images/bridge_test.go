@@ -85,7 +85,7 @@ func TestBridgeServes(t *testing.T) {
 			if names := r.tools(t); !slices.Contains(names, command.tool) {
 				t.Errorf("tools are %q, want %q among them", names, command.tool)
 			}
-			if got := userOf(t, r.processOne(t)); got != user {
+			if got := userOf(t, r); got != user {
 				t.Errorf("process 1 runs as %s, want %s", got, user)
 			}
 			if err := r.stop(t); err != nil {
@@ -119,9 +119,13 @@ func TestAnyUserWithoutVolumes(t *testing.T) {
 	c.output(t)
 }
 
-// userOf reads the real uid and gid of a process.
-func userOf(t *testing.T, pid int) string {
+// userOf reads the real uid and gid of a container's process 1.
+func userOf(t *testing.T, r *running) string {
 	t.Helper()
+	pid, err := r.processOne()
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)

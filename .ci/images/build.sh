@@ -2,7 +2,7 @@
 # Builds mcp-proxy, mooring-xds and mooring-extproc from their Dockerfiles, with
 # buildah and without a daemon. See docs/how-to/images.md.
 #
-#   IMAGES_VERSION   version in labels, programs and tags (dev)
+#   IMAGES_VERSION   version in labels and tags (dev)
 #   IMAGES_DIR       where storage and caches go (.images)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

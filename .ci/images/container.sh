@@ -8,7 +8,7 @@
 # fresh volumes. CA is the machine's certificate file, seen as /mnt/ca.pem.
 set -euo pipefail
 if [ -z "${INSIDE:-}" ]; then
-  exec env INSIDE=1 unshare --mount --pid --fork --kill-child -- "$0" "$@"
+  exec env INSIDE=1 unshare --mount --pid --fork -- "$0" "$@"
 fi
 variables=()
 while [ "$1" != -- ]; do variables+=("$1") && shift; done

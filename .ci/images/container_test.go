@@ -111,6 +111,7 @@ func (c *container) start(t *testing.T) *running {
 	r := &running{address: freeAddress(t), log: new(logBuffer), done: make(chan error, 1)}
 	c.env = append(c.env, "MCP_LISTEN="+r.address)
 	r.cmd = c.command(context.Background())
+	r.cmd.WaitDelay = 5 * time.Second
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -118,7 +119,7 @@ func (c *container) start(t *testing.T) *running {
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.done <- r.cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = r.cmd.Process.Kill()
+		r.kill()
 		<-ended
 		if t.Failed() {
 			t.Logf("the container's output:\n%s", r.log)
@@ -129,24 +130,32 @@ func (c *container) start(t *testing.T) *running {
 
 // processOne is the container's process 1 as this machine numbers it: the only
 // child of unshare.
-func (r *running) processOne(t *testing.T) int {
-	t.Helper()
-	children := filepath.Join("/proc", strconv.Itoa(r.cmd.Process.Pid), "task", strconv.Itoa(r.cmd.Process.Pid), "children")
-	text, err := os.ReadFile(children)
+func (r *running) processOne() (int, error) {
+	self := strconv.Itoa(r.cmd.Process.Pid)
+	text, err := os.ReadFile(filepath.Join("/proc", self, "task", self, "children"))
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatalf("children of unshare: %v", err)
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// kill ends the container and all in it. Killing unshare would not: a change of
+// user clears the signal that its child is to get then.
+func (r *running) kill() {
+	if pid, err := r.processOne(); err == nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	return pid
+	_ = r.cmd.Process.Kill()
 }
 
 // stop asks process 1 to end now and returns how it ended.
 func (r *running) stop(t *testing.T) error {
 	t.Helper()
-	if err := syscall.Kill(r.processOne(t), syscall.SIGINT); err != nil {
+	pid, err := r.processOne()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -7,7 +7,9 @@ package images
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +93,23 @@ func machineSetting(variable string) bool {
 	name, _, _ := strings.Cut(strings.ToUpper(variable), "=")
 	return strings.HasSuffix(name, "_PROXY") || strings.HasSuffix(name, "_REGISTRY") ||
 		slices.Contains([]string{"PIP_CERT", "PIP_INDEX_URL", "GOPROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"}, name)
+}
+
+// TestNothingOfTheMachine looks where a build can leave traces of its machine.
+func TestNothingOfTheMachine(t *testing.T) {
+	root := newContainer(t, "mcp-proxy").root
+	for _, pattern := range []string{"mnt/*", "srv/*", "etc/pip.conf", "etc/hostname", "root/.[cn]*", "home/mcp/*", "home/mcp/.*", "tmp/*"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != 0 {
+			t.Errorf("left in the image: %q", found)
+		}
+	}
+	if resolver, err := os.ReadFile(filepath.Join(root, "etc/resolv.conf")); err == nil && len(resolver) != 0 {
+		t.Errorf("the machine's name servers are in the image:\n%s", resolver)
+	}
 }
 
 func TestBridgePort(t *testing.T) {

@@ -9,6 +9,6 @@ images: ## build the container images (root, Debian's buildah)
 test-images: images ## run the images: servers, users, extensions
 	@go test -count=1 -timeout 20m ./.ci/images
 
-.PHONY: image-archives
-image-archives: images ## write the images as archives to .images/archives
+.PHONY: save-images
+save-images: images ## write the images as archives to .images/archives
 	@.ci/images/archive.sh
