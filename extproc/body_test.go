@@ -37,6 +37,9 @@ func TestBodiesArriveByteForByte(t *testing.T) {
 				"in chunks":   func() io.Reader { return unsized(strings.NewReader(body)) },
 				"in pieces":   func() io.Reader { return unsized(&pieces{strings.NewReader(body), max(size/50, 1)}) },
 			} {
+				if size == maxBody && framing != "in pieces" {
+					continue // parsing takes long under the race detector
+				}
 				for kind, headers := range map[string][]string{"session": {"Mcp-Session-Id", session}, "birth": {}} {
 					g.client = client
 					a := g.send(t, g.request(t, "/adapters/a/mcp", http.MethodPost, reader(), headers...))

@@ -57,62 +57,58 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		MaxBody:       cfg.MaxBodyBytes,
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), reg, log)
 
+	calls, err := listenUnix(cfg.Socket)
+	if err != nil {
+		return err
+	}
+	ops, err := listenUnix(cfg.OpsSocket)
+	if err != nil {
+		calls.Close()
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	if err := serveGRPC(ctx, group, cfg, processor); err != nil {
-		return err
-	}
-	if err := serveOps(ctx, group, cfg.OpsSocket, reg); err != nil {
-		return err
-	}
 	group.Go(func() error { return ring.Run(ctx) })
+	group.Go(func() error { return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor) })
+	group.Go(func() error { return serveOps(ctx, ops, reg) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
 }
 
-// serveGRPC serves ext_proc and gRPC health.
-func serveGRPC(ctx context.Context, group *errgroup.Group, cfg Config, processor *server.Server) error {
-	listener, err := listenUnix(cfg.Socket)
-	if err != nil {
-		return err
-	}
+// serveCalls serves ext_proc and gRPC health until ctx ends, and lets requests
+// that are being judged come to their end.
+func serveCalls(ctx context.Context, listener net.Listener, maxBody int64, processor *server.Server) error {
 	s := grpc.NewServer(
-		grpc.MaxRecvMsgSize(int(cfg.MaxBodyBytes)+1<<20),
+		grpc.MaxRecvMsgSize(int(maxBody)+1<<20),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow))
 	extprocv3.RegisterExternalProcessorServer(s, processor)
 	healthv1.RegisterHealthServer(s, health.NewServer())
-	group.Go(func() error {
-		if err := s.Serve(listener); err != nil {
-			return fmt.Errorf("serving ext_proc: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		hard := time.AfterFunc(grace, s.Stop)
-		defer hard.Stop()
-		s.GracefulStop()
-		return nil
-	})
-	return nil
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving ext_proc: %w", err)
+	case <-ctx.Done():
+	}
+	hard := time.AfterFunc(grace, s.Stop)
+	defer hard.Stop()
+	s.GracefulStop()
+	return <-ended
 }
 
-// serveOps serves what only operators see.
-func serveOps(ctx context.Context, group *errgroup.Group, socket string, reg *prometheus.Registry) error {
-	listener, err := listenUnix(socket)
-	if err != nil {
-		return err
-	}
+// serveOps serves what only operators see, until ctx ends.
+func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Registry) error {
 	s := &http.Server{Handler: opsHandler(reg), ReadHeaderTimeout: 10 * time.Second}
-	group.Go(func() error {
-		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving operations: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		return s.Close()
-	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving operations: %w", err)
+	case <-ctx.Done():
+	}
+	if err := s.Close(); err != nil {
+		return fmt.Errorf("ending operations: %w", err)
+	}
+	<-ended
 	return nil
 }
 
