@@ -66,10 +66,15 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, cfg, parts{
+	listeners, err := listenAll(cfg.ADSSocket, cfg.APISocket, cfg.OpsSocket)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
+	return serve(ctx, listeners, parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
 		api: handler, ops: opsHandler(registry, loop, store, deployer),
-	}, log)
+	})
 }
 
 func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, log *slog.Logger) (http.Handler, error) {
@@ -91,13 +96,10 @@ type parts struct {
 	api, ops  http.Handler
 }
 
-// serve runs all parts until ctx ends. Only then does the deployer end the
-// bridges: the fault of another part must not.
-func serve(ctx context.Context, cfg Config, p parts, log *slog.Logger) error {
-	listeners, err := listenAll(cfg.ADSSocket, cfg.APISocket, cfg.OpsSocket)
-	if err != nil {
-		return err
-	}
+// serve runs all parts, on listeners for discovery, the API and operations,
+// until ctx ends. Only then does the deployer end the bridges: the fault of
+// another part must not.
+func serve(ctx context.Context, listeners []net.Listener, p parts) error {
 	deployed := make(chan error, 1)
 	go func() { deployed <- p.deployer.Run(ctx) }()
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -117,7 +119,6 @@ func serve(ctx context.Context, cfg Config, p parts, log *slog.Logger) error {
 			return nil
 		}
 	})
-	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
 	if err := group.Wait(); err != nil {
 		return err
 	}
