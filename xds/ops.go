@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -23,13 +23,13 @@ func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapte
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET /metrics/adapters/{name}/{instance}", bridgeMetrics(store, deployer))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { ok(w) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := loop.Ready(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		ok(w)
 	})
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -37,6 +37,9 @@ func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapte
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
+
+// ok answers a probe. One that has gone needs no answer.
+func ok(w io.Writer) { _, _ = io.WriteString(w, "ok\n") }
 
 // bridgeMetrics serves the metrics of one replica's bridge.
 func bridgeMetrics(store adapters.Store, deployer adapters.Deployer) http.Handler {
@@ -46,8 +49,8 @@ func bridgeMetrics(store adapters.Store, deployer adapters.Deployer) http.Handle
 			http.NotFound(w, r)
 			return
 		}
-		i, ok := instanceOf(deployer.Instances()[a.ID], r.PathValue("instance"))
-		if !ok {
+		i, found := instanceOf(deployer.Instances()[a.ID], r.PathValue("instance"))
+		if !found {
 			http.NotFound(w, r)
 			return
 		}

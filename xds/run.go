@@ -145,11 +145,12 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	if err := s.Shutdown(grace); errors.Is(err, context.DeadlineExceeded) {
+	err := s.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.Close()
-		<-done
-		return err
 	}
-	<-done
-	return nil
+	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return named("ending "+l.Addr().String(), err)
 }

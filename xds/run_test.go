@@ -51,7 +51,7 @@ func get(socket, path string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	return res.StatusCode, string(body), err
 }

@@ -45,7 +45,7 @@ func (g *gateway) askAt(address, method, path string, headers ...string) answer 
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		g.t.Fatal(err)
@@ -60,7 +60,7 @@ func rawStatus(t *testing.T, address, text string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func rawStatus(t *testing.T, address, text string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	return res.StatusCode
 }
 

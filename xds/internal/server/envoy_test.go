@@ -282,7 +282,9 @@ func TestLocalReplies(t *testing.T) {
 	if got := g.ask("GET", "/adapters"); got.status != 200 {
 		t.Errorf("the API without the external processor: %v", got)
 	}
-	g.api.Close()
+	if err := g.api.Close(); err != nil {
+		t.Fatal(err)
+	}
 	g.await("the API is away", func() bool { return g.ask("GET", "/adapters").status == 503 })
 	wantProblem(t, g.ask("GET", "/adapters"), 503)
 }

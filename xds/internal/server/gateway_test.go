@@ -76,10 +76,13 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 	g.extproc = newProcessor(t, g.socket("extproc.sock"))
 	g.api = g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "a=b")
-		fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
+		_, _ = fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
 	}))
-	g.serve("xds-ops.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "xds-ops ", r.URL) }))
-	g.serve("extproc-ops.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "extproc-ops ", r.URL) }))
+	for _, name := range []string{"xds-ops", "extproc-ops"} {
+		g.serve(name+".sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprint(w, name, " ", r.URL)
+		}))
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("control plane's log:\n%s", g.log)
@@ -169,7 +172,7 @@ func (g *gateway) replica(id string) adapters.Instance {
 		if status, err := strconv.Atoi(r.Header.Get("X-Test-Status")); err == nil {
 			w.WriteHeader(status)
 		}
-		fmt.Fprintf(w, "%s\n%s %s\n", id, r.Method, r.URL)
+		_, _ = fmt.Fprintf(w, "%s\n%s %s\n", id, r.Method, r.URL)
 		_ = r.Header.Write(w)
 	}))
 	return adapters.Instance{ID: id, Address: g.socket(id), State: adapters.InstanceReady}
