@@ -16,10 +16,10 @@ import (
 
 func main() {
 	var cfg Config
-	parser := kong.Parse(&cfg, kong.Name("bridge"),
+	// Parse calls Config.Validate, and ends the program when it finds a fault.
+	kong.Parse(&cfg, kong.Name("bridge"),
 		kong.Description("Serves a stdio or remote MCP server as streamable HTTP at /mcp, "+
 			"with /healthz, /readyz and /metrics. SIGTERM drains; SIGINT, or SIGTERM again, stops."))
-	parser.FatalIfErrorf(cfg.Validate())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	if err := run(context.Background(), cfg, os.Environ(), signals); err != nil {

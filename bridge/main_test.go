@@ -67,6 +67,15 @@ func play(mode string) {
 			}
 			return `{"tools":[]}`
 		})
+	case "slow":
+		slow()
+	case "bridge":
+		cfg := defaults(os.Getenv("BRIDGE_TEST_DIR"))
+		cfg.Command, cfg.Instance = os.Getenv("BRIDGE_TEST_COMMAND"), os.Getenv("BRIDGE_TEST_INSTANCE")
+		if err := run(context.Background(), cfg, os.Environ(), nil); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	case "refuses":
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 			fmt.Println(`{"jsonrpc":"2.0","id":"probe","error":{"code":-32602,"message":"no"}}`)
@@ -92,6 +101,41 @@ func serveStdio(result func(method string) string) {
 	}
 }
 
+// slow is a server whose tool reports progress, and answers once the file that
+// BRIDGE_TEST_RELEASE names is there.
+func slow() {
+	serveStdio(func(method string) string {
+		if method != "tools/call" {
+			return "{}"
+		}
+		fmt.Println(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`)
+		for {
+			if _, err := os.Stat(os.Getenv("BRIDGE_TEST_RELEASE")); err == nil {
+				return `{"content":[{"type":"text","text":"late"}]}`
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+// defaults is the configuration of a bridge that keeps all its files in dir.
+func defaults(dir string) Config {
+	return Config{
+		Listen: "unix:" + filepath.Join(dir, "s"), LogFile: filepath.Join(dir, "log"), LogMaxBytes: 1 << 20,
+		DrainTimeout: time.Minute, MaxSessions: 100, MaxInFlight: 100, IdleTimeout: time.Minute,
+		StartTimeout: time.Minute, ResponseTimeout: time.Minute, MaxBodyBytes: 4 << 20, MaxLineBytes: 16 << 20,
+		StateDir: filepath.Join(dir, "state"), WorkDir: filepath.Join(dir, "work"), AllowLoopback: true,
+	}
+}
+
+// dialSocket reaches the bridge of that folder, whatever the URL says.
+func dialSocket(dir string) *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", filepath.Join(dir, "s"))
+	}}
+}
+
 // running is a bridge under test.
 type running struct {
 	t       *testing.T
@@ -110,21 +154,12 @@ func start(t *testing.T, environ []string, change func(*Config)) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(dir, "s")
-	cfg := Config{
-		Listen: "unix:" + socket, LogFile: filepath.Join(dir, "log"), LogMaxBytes: 1 << 20,
-		DrainTimeout: time.Minute, MaxSessions: 100, MaxInFlight: 100, IdleTimeout: time.Minute,
-		StartTimeout: time.Minute, ResponseTimeout: time.Minute, MaxBodyBytes: 4 << 20, MaxLineBytes: 16 << 20,
-		StateDir: filepath.Join(dir, "state"), WorkDir: filepath.Join(dir, "work"), AllowLoopback: true,
-	}
+	cfg := defaults(dir)
 	change(&cfg)
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}
+	transport := dialSocket(dir)
 	b := &running{
 		t: t, url: "http://bridge", client: &http.Client{Transport: transport},
 		signals: make(chan os.Signal, 2), done: make(chan error, 1), logFile: cfg.LogFile,

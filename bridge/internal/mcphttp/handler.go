@@ -125,7 +125,7 @@ func New(cfg Config, reg prometheus.Registerer) *Handler {
 // Run ends idle sessions until ctx ends, then all, and returns when their
 // processes are gone.
 func (h *Handler) Run(ctx context.Context) error {
-	tick := time.NewTicker(max(h.cfg.IdleTimeout/20, 10*time.Millisecond))
+	tick := time.NewTicker(min(max(h.cfg.IdleTimeout/20, 10*time.Millisecond), keepFinished/4))
 	defer tick.Stop()
 	for {
 		select {
@@ -144,11 +144,11 @@ func (h *Handler) Run(ctx context.Context) error {
 	}
 }
 
-// Sessions is how many sessions there are.
+// Sessions is how many sessions there are, those about to be born included.
 func (h *Handler) Sessions() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.sessions)
+	return len(h.sessions) + h.births
 }
 
 // InFlight is how many requests wait for their answer, in all sessions.

@@ -18,7 +18,7 @@ func (c *Child) supervise(stderrRead <-chan struct{}, reap func(*Child)) {
 	// From here on nobody may answer for it any more. The process is a zombie
 	// that holds its group's number, so this cannot hit a stranger.
 	c.signal(unix.SIGKILL)
-	killMarked(c.mark)
+	c.killLeft()
 	reap(c)
 
 	_ = c.stdin.Close()

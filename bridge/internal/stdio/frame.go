@@ -14,7 +14,7 @@ type lineReader struct {
 }
 
 func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, 16<<10), max: max}
+	return &lineReader{r: bufio.NewReaderSize(r, min(max, 16<<10)), max: max}
 }
 
 // next returns the next line without its line break, in memory of its own. Of

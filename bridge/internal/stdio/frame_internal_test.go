@@ -45,15 +45,18 @@ func FuzzLineReader(f *testing.F) {
 	})
 }
 
-func TestParentIn(t *testing.T) {
-	for stat, want := range map[string]int{
-		"12 (a b) S 34 12 12":      34,
-		"12 (evil) S 1) R 7 12 12": 7,
-		"12 (cut":                  -1,
-		"":                         -1,
+func TestParseStat(t *testing.T) {
+	for stat, want := range map[string][2]int{
+		"12 (a b) S 34 12 56 0":      {34, 56},
+		"12 (evil) S 1) R 7 12 8 99": {7, 8},
 	} {
-		if got := parentIn([]byte(stat)); got != want {
-			t.Errorf("%q gives %d, want %d", stat, got, want)
+		if parent, session, ok := parseStat([]byte(stat)); !ok || parent != want[0] || session != want[1] {
+			t.Errorf("%q gives %d, %d, %v", stat, parent, session, ok)
+		}
+	}
+	for _, stat := range []string{"", "12 (cut", "12 (a) S 1 2", "12 (a) S x 2 3"} {
+		if _, _, ok := parseStat([]byte(stat)); ok {
+			t.Errorf("%q is accepted", stat)
 		}
 	}
 }

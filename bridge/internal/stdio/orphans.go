@@ -17,17 +17,23 @@ const childVariable = "MOORING_CHILD"
 // killed.
 const maxKillRounds = 20
 
-// killMarked kills what was started by the child of that mark and became an
-// orphan, which makes it a child of this process. Its own children become
-// orphans then, so it goes on until there are none.
-func killMarked(mark string) {
+// process is what is known of a child of this process, started by it or adopted.
+type process struct {
+	pid     int
+	session int // the pid of whoever leads its session
+}
+
+// killLeft kills and reaps what the child left behind: orphans, which have
+// become children of this process. Their own children become orphans then, so
+// it goes on until there are none. The child itself is not reaped yet.
+func (c *Child) killLeft() {
 	for range maxKillRounds {
 		found := false
-		for _, pid := range childrenOf(os.Getpid()) {
-			if isMarked(pid, mark) {
+		for _, p := range childrenOf(os.Getpid()) {
+			// A zombie has no environment any more, but is still of its session.
+			if p.pid != c.pid && (p.session == c.pid || isMarked(p.pid, c.mark)) {
 				found = true
-				_ = unix.Kill(pid, unix.SIGKILL)
-				_, _ = unix.Wait4(pid, nil, 0, nil)
+				killAndReap(p.pid)
 			}
 		}
 		if !found {
@@ -36,22 +42,26 @@ func killMarked(mark string) {
 	}
 }
 
-// killAll kills and reaps all children of this process, marked or not.
+// killAll kills and reaps all children of this process, whoever started them.
 func killAll() {
 	for range maxKillRounds {
-		pids := childrenOf(os.Getpid())
-		if len(pids) == 0 {
+		left := childrenOf(os.Getpid())
+		if len(left) == 0 {
 			return
 		}
-		for _, pid := range pids {
-			_ = unix.Kill(pid, unix.SIGKILL)
-			_, _ = unix.Wait4(pid, nil, 0, nil)
+		for _, p := range left {
+			killAndReap(p.pid)
 		}
 	}
 }
 
-// isMarked reports whether the process carries the mark in its environment. A
-// zombie has none, and is left to the reaper.
+func killAndReap(pid int) {
+	// Errors say that it is gone, or was reaped by who notices ends.
+	_ = unix.Kill(pid, unix.SIGKILL)
+	_, _ = unix.Wait4(pid, nil, 0, nil)
+}
+
+// isMarked reports whether the process carries the mark in its environment.
 func isMarked(pid int, mark string) bool {
 	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
 	if err != nil {
@@ -66,7 +76,7 @@ func isMarked(pid int, mark string) bool {
 }
 
 // childrenOf lists the processes whose parent is the given one.
-func childrenOf(parent int) []int {
+func childrenOf(parent int) []process {
 	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -76,34 +86,36 @@ func childrenOf(parent int) []int {
 	if err != nil {
 		return nil
 	}
-	var pids []int
+	var children []process
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
 		stat, err := os.ReadFile(filepath.Join("/proc", name, "stat"))
-		if err == nil && parentIn(stat) == parent {
-			pids = append(pids, pid)
+		if err != nil {
+			continue
+		}
+		if of, session, ok := parseStat(stat); ok && of == parent {
+			children = append(children, process{pid, session})
 		}
 	}
-	return pids
+	return children
 }
 
-// parentIn reads the parent's pid from /proc/PID/stat: the second field after
-// the command's name, which stands in parentheses and may hold anything.
-func parentIn(stat []byte) int {
+// parseStat reads the parent and the session from /proc/PID/stat. The fields
+// come after the command's name, which stands in parentheses and may hold
+// anything: state, parent, process group, session.
+func parseStat(stat []byte) (parent, session int, ok bool) {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {
-		return -1
+		return 0, 0, false
 	}
 	fields := bytes.Fields(stat[end+1:])
-	if len(fields) < 2 {
-		return -1
+	if len(fields) < 4 {
+		return 0, 0, false
 	}
-	pid, err := strconv.Atoi(string(fields[1]))
-	if err != nil {
-		return -1
-	}
-	return pid
+	parent, err := strconv.Atoi(string(fields[1]))
+	session, err2 := strconv.Atoi(string(fields[3]))
+	return parent, session, err == nil && err2 == nil
 }

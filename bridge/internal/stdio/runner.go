@@ -235,15 +235,16 @@ func (r *Runner) reapAll(ctx context.Context) {
 }
 
 func (r *Runner) noticeEnded() {
-	pids := childrenOf(os.Getpid())
+	// Listed first: what is forked after that is in r.children when it counts.
+	all := childrenOf(os.Getpid())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for pid, c := range r.children {
 		c.notice(pid)
 	}
-	for _, pid := range pids {
-		if r.children[pid] == nil {
-			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	for _, p := range all {
+		if r.children[p.pid] == nil {
+			_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
 		}
 	}
 }

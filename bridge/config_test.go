@@ -1,0 +1,54 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestValidate(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"nothing":   {func(c *Config) { c.Command = "" }, "nothing to run"},
+		"both":      {func(c *Config) { c.ProxyURL = "https://x/mcp" }, "exclude each other"},
+		"args only": {func(c *Config) { c.Command, c.ProxyURL, c.Args = "", "https://x/mcp", "a" }, "no use"},
+		"quote":     {func(c *Config) { c.Args = `"a` }, "MCP_ARGS"},
+		"many":      {func(c *Config) { c.Args = strings.Repeat("a ", 65) }, "more than 64"},
+		"long":      {func(c *Config) { c.Args = "ok " + strings.Repeat("a", 513) }, "argument 2"},
+		"newline":   {func(c *Config) { c.Args = "'a\nb'" }, "line break"},
+		"command":   {func(c *Config) { c.Command = "a\nb" }, "MCP_COMMAND"},
+		"url":       {func(c *Config) { c.Command, c.ProxyURL = "", "ftp://x" }, "MCP_PROXY_URL"},
+		"loopback": {func(c *Config) {
+			c.Command, c.ProxyURL, c.AllowLoopback = "", "http://127.0.0.1/mcp", false
+		}, "MCP_PROXY_URL"},
+		"socket": {func(c *Config) { c.Listen = "unix:s" }, "absolute"},
+		"zero":   {func(c *Config) { c.MaxSessions = 0 }, "max-sessions"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := defaults("/d")
+			cfg.Command = "npx"
+			if err := cfg.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			test.change(&cfg)
+			if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestByteSize(t *testing.T) {
+	for text, want := range map[string]ByteSize{"5": 5, "4MiB": 4 << 20, "2 KiB": 2 << 10, "1GiB": 1 << 30} {
+		var b ByteSize
+		if err := b.UnmarshalText([]byte(text)); err != nil || b != want {
+			t.Errorf("%s gives %d, %v", text, b, err)
+		}
+	}
+	for _, text := range []string{"", "4MB", "x", "9999999999999GiB"} {
+		if err := new(ByteSize).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
