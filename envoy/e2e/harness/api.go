@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,7 +113,7 @@ func (m *Mooring) Status(name string) adapters.Status {
 	return status
 }
 
-// AwaitReady waits until so many replicas are ready and Envoy knows them.
+// AwaitReady waits until so many replicas are ready and Envoy sends to them.
 func (m *Mooring) AwaitReady(name string, replicas int, timeout time.Duration) {
 	m.tb.Helper()
 	var status adapters.Status
@@ -122,8 +124,40 @@ func (m *Mooring) AwaitReady(name string, replicas int, timeout time.Duration) {
 	}()
 	m.Await(name+" is ready", timeout, func() bool {
 		status = m.Status(name)
-		return status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && programmed(status)
+		return status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && programmed(status) &&
+			m.endpoints(name) == replicas
 	})
+}
+
+// endpoints is how many healthy replicas of the adapter Envoy knows.
+func (m *Mooring) endpoints(name string) int {
+	metrics, err := m.Metrics("envoy")
+	if err != nil {
+		return 0
+	}
+	series := `envoy_cluster_membership_healthy{envoy_cluster_name="` + name + `"} `
+	for line := range strings.Lines(metrics) {
+		if value, ok := strings.CutPrefix(line, series); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(value))
+			return n
+		}
+	}
+	return 0
+}
+
+// Metrics is what the operations listener shows of envoy, xds, extproc or
+// adapters/NAME/INSTANCE.
+func (m *Mooring) Metrics(of string) (string, error) {
+	res, err := m.client.Get("http://" + m.OpsListen + "/metrics/" + of)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("metrics of %s: status %d", of, res.StatusCode)
+	}
+	return string(text), err
 }
 
 func programmed(status adapters.Status) bool {

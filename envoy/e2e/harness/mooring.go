@@ -37,6 +37,7 @@ type Mooring struct {
 	cmd     *exec.Cmd
 	console *console
 	done    chan struct{} // closed when the launcher has ended
+	owner   bool          // it came up: what uses the state folder is its own
 }
 
 // Option changes how Mooring is started.
@@ -71,6 +72,7 @@ func Start(tb testing.TB, opts ...Option) *Mooring {
 		}
 		return strings.Contains(m.Console(), "Ctrl-C stops everything")
 	})
+	m.owner = true
 	return m
 }
 
@@ -142,12 +144,14 @@ func (m *Mooring) AwaitEnd() int {
 // Stop is Ctrl-C, and fails the test unless all has ended well.
 func (m *Mooring) Stop() {
 	m.tb.Helper()
-	m.client.CloseIdleConnections()
 	if m.Running() {
 		m.Signal(syscall.SIGINT)
 		if code := m.AwaitEnd(); code != 0 {
 			m.tb.Errorf("the launcher ended with exit code %d", code)
 		}
+	}
+	if !m.owner {
+		return
 	}
 	for pid, what := range m.processes() {
 		m.tb.Errorf("process %d was left behind: %s", pid, what)
@@ -178,13 +182,14 @@ func Await(tb testing.TB, what string, timeout time.Duration, condition func() b
 
 func (m *Mooring) cleanup() {
 	m.Stop()
+	m.client.CloseIdleConnections()
 	logs := m.logs()
 	for path, text := range logs {
 		if bytes.Contains(text, []byte("DATA RACE")) {
 			m.tb.Errorf("%s reports a data race", path)
 		}
 	}
-	if !m.tb.Failed() {
+	if !m.tb.Failed() || !m.owner {
 		return
 	}
 	m.tb.Logf("console:\n%s", m.Console())

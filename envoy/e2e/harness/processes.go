@@ -23,6 +23,12 @@ func (m *Mooring) PID(part string) int {
 	return pid
 }
 
+// PIDNow is PID, or zero where the part does not run.
+func (m *Mooring) PIDNow(part string) int {
+	pid, _ := m.find(part)
+	return pid
+}
+
 // LauncherPID is the launcher's process id.
 func (m *Mooring) LauncherPID() int { return m.cmd.Process.Pid }
 
@@ -33,15 +39,6 @@ func (m *Mooring) Kill(pid int) {
 		m.tb.Fatalf("killing process %d: %v", pid, err)
 	}
 	m.Await(fmt.Sprintf("process %d is gone", pid), 10*time.Second, func() bool { return !Alive(pid) })
-}
-
-// AwaitBack waits until another process than pid is the part.
-func (m *Mooring) AwaitBack(part string, pid int) {
-	m.tb.Helper()
-	m.Await(part+" is back", 10*time.Second, func() bool {
-		now, ok := m.find(part)
-		return ok && now != pid
-	})
 }
 
 // Bridges are the process ids of the bridges, in order.
