@@ -1,0 +1,97 @@
+package probe_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/mooring-mcp/mooring/bridge/internal/health"
+	"github.com/mooring-mcp/mooring/bridge/internal/probe"
+	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// answering is a shell script that answers the probe once the file is there.
+const answering = `read line; if test -e "$1"; then echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}'; read line; ` +
+	`else echo "no config" >&2; exit 4; fi`
+
+func probing(t *testing.T, script string, args ...string) (*probe.Prober, *health.Health) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	runner := stdio.NewRunner(stdio.Command{Name: "sh", Args: append([]string{"-c", script, "sh"}, args...), Env: os.Environ(), Log: log})
+	h := &health.Health{}
+	p := probe.New(probe.Config{
+		Start: func() (*stdio.Child, error) { return runner.Start() }, Health: h,
+		MinBackoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Log: log,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- runner.Run(ctx) }()
+	go func() { done <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return p, h
+}
+
+func await(t *testing.T, h *health.Health, what string, condition func(health.Status) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(h.Status()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never %s: %+v", what, h.Status())
+		}
+	}
+}
+
+func TestFailureIsRetriedUntilItWorks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	_, h := probing(t, answering, file)
+	await(t, h, "failed", func(s health.Status) bool {
+		return s.Reason == health.ReasonCommandExited && s.Message == "The server exited with code 4; it wrote: no config."
+	})
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, h, "ready", func(s health.Status) bool { return s.State == health.Ready })
+}
+
+func TestSessionsThatNeverBeginMakeACrashLoop(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, h := probing(t, answering, file)
+	await(t, h, "ready", func(s health.Status) bool { return s.State == health.Ready })
+	p.Born(false)
+	p.Born(false)
+	p.Born(true)
+	p.Born(false)
+	p.Born(false)
+	if s := h.Status(); s.State != health.Ready {
+		t.Errorf("single failures make %+v", s)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	p.Born(false)
+	await(t, h, "failed", func(s health.Status) bool { return s.State == health.Failed })
+}
+
+func TestGarbageBeforeTheAnswer(t *testing.T) {
+	_, h := probing(t, `read line; echo hello; echo '{"log":1}'; echo '{"jsonrpc":"2.0","id":"probe","result":{}}'; read line`)
+	await(t, h, "failed", func(s health.Status) bool {
+		return s.Reason == health.ReasonHandshakeFailed && strings.Contains(s.Message, "it wrote last: hello")
+	})
+}
