@@ -228,6 +228,28 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestChangedClusterIsWarm: a cluster that changes, as with an upgrade of the
+// control plane, needs its endpoints again, which have not changed.
+func TestChangedClusterIsWarm(t *testing.T) {
+	g := newGateway(t, nil)
+	a := g.add("one", g.replica("r"))
+	g.startEnvoy()
+	g.awaitProgrammed(a, "True")
+	g.stop()
+	g.start(func(a *translate.Adapter) { a.Cluster.ConnectTimeout = durationpb.New(7 * time.Second) })
+	g.await("the changed cluster is in use", func() bool {
+		if got := g.ask("POST", "/adapters/one/mcp"); got.status != 200 {
+			t.Errorf("during the change: %v", got)
+		}
+		dump := string(g.envoy.AdminGet("/config_dump?resource=dynamic_active_clusters"))
+		return strings.Contains(dump, `"connect_timeout": "7s"`)
+	})
+	if got := g.ask("POST", "/adapters/one/mcp"); got.status != 200 {
+		t.Errorf("after the change: %v", got)
+	}
+	g.awaitProgrammed(a, "True")
+}
+
 // TestSameNameAgain: an adapter that is deleted and created again is served.
 func TestSameNameAgain(t *testing.T) {
 	g := newGateway(t, nil)

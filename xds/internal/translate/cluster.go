@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	connectTimeout = 5 * time.Second
+	connectTimeout   = 5 * time.Second
+	endpointsTimeout = 2 * time.Second
 	// upstreamIdleTimeout lies below the keep-alive of common servers (five
 	// seconds in Node and uvicorn): a connection that the server closes while a
 	// POST is on its way to it fails that POST, which may not be retried.
@@ -33,7 +34,7 @@ func (t *Translator) clusterOf(name string) *clusterv3.Cluster {
 		// Statistics, and so metrics, carry the adapter's plain name.
 		AltStatName:          name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
-		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource()},
+		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: endpointSource()},
 		ConnectTimeout:       durationpb.New(connectTimeout),
 		LbPolicy:             clusterv3.Cluster_LEAST_REQUEST,
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
@@ -52,6 +53,16 @@ func (t *Translator) clusterOf(name string) *clusterv3.Cluster {
 			upstreamOptionsKey: packed(upstreamHTTP()),
 		},
 	}
+}
+
+// endpointSource waits for endpoints for a short time only. A cluster that
+// changes, as with an upgrade of the control plane, waits for endpoints, which
+// are not sent again where they have not changed; then it takes those that it
+// had. Until then it takes no other change of clusters.
+func endpointSource() *corev3.ConfigSource {
+	source := adsSource()
+	source.InitialFetchTimeout = durationpb.New(endpointsTimeout)
+	return source
 }
 
 // circuitBreakers bound what one adapter takes of Envoy. Over HTTP/1.1 each
