@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func wantError(t *testing.T, a answer, status, code int) {
 	err := json.Unmarshal([]byte(a.body), &body)
 	if err != nil || a.status != status || a.header.Get("Content-Type") != "application/json" ||
 		body.JSONRPC != "2.0" || string(body.ID) != "null" || body.Error.Code != code || body.Error.Message == "" ||
-		strings.Contains(a.body, "/tmp") || strings.Contains(a.body, "127.0.0.1") {
+		strings.Contains(a.body, os.TempDir()) || strings.Contains(a.body, "127.0.0.1") {
 		t.Errorf("answer %v (%v), want status %d and JSON-RPC error %d", a, err, status, code)
 	}
 }
