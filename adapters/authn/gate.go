@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/authn/jwks"
 )
 
 // APIKeyPrefix begins every API key and no JWT, so that the two are told apart
@@ -50,6 +51,8 @@ type Gate struct {
 	address Address
 	current atomic.Pointer[settings]
 	changes adapters.Notifier
+	// login hands token requests on to Entra.
+	login *http.Client
 }
 
 // settings is what one reading of auth.yaml came to. It is immutable but for
@@ -72,7 +75,13 @@ func Open(opt Options) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gate{opt: opt, address: address}
+	login, err := jwks.NewClient("")
+	if err != nil {
+		return nil, err
+	}
+	// A token request is for whom it was sent to, and for nobody else.
+	login.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	g := &Gate{opt: opt, address: address, login: login}
 	first, err := g.read(nil)
 	if err != nil {
 		return nil, err

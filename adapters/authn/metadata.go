@@ -60,9 +60,7 @@ func (g *Gate) MetadataHandler() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		servePublic(w, r, func() (any, error) {
-			return g.current.Load().config.Metadata(g.address, name), nil
-		})
+		servePublic(w, r, g.current.Load().config.Metadata(g.address, name))
 	})
 }
 
@@ -87,7 +85,7 @@ func (g *Gate) metadataAdapter(path string) (name string, found bool) {
 
 // servePublic answers GET, HEAD and the preflight of a document that any page
 // may read.
-func servePublic(w http.ResponseWriter, r *http.Request, document func() (any, error)) {
+func servePublic(w http.ResponseWriter, r *http.Request, document any) {
 	allowAnyPage(w.Header())
 	switch r.Method {
 	case http.MethodOptions:
@@ -99,17 +97,17 @@ func servePublic(w http.ResponseWriter, r *http.Request, document func() (any, e
 		http.Error(w, "This path takes only GET, HEAD, OPTIONS.", http.StatusMethodNotAllowed)
 		return
 	}
-	value, err := document()
-	if err != nil {
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "The document is not available at the moment.", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "public, max-age=60")
+	writeJSON(w, http.StatusOK, document)
+}
+
+// writeJSON writes value as the answer. What the client can no longer be sent
+// is lost: there is nobody to tell.
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	// What the client can no longer be sent is lost: there is nobody to tell.
 	_ = encoder.Encode(value)
 }
 

@@ -83,6 +83,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		return fmt.Errorf("watching identity settings: %w", err)
 	}
 	defer watcher.Close()
+	defer g.login.CloseIdleConnections()
 	folder := filepath.Dir(g.opt.File)
 	if err := watcher.Add(folder); err != nil {
 		return fmt.Errorf("watching identity settings: %w", err)
