@@ -24,25 +24,35 @@ func dial(t *testing.T, b *running, opts *mcp.ClientOptions) *mcp.ClientSession 
 	return session
 }
 
-func TestReferenceServer(t *testing.T) {
-	b := start(t, nil, func(c *Config) { c.Command = everything })
-	b.await("Ready")
-	progress, logs := make(chan float64, 10), make(chan any, 10)
-	var asked atomic.Int32
-	session := dial(t, b, &mcp.ClientOptions{
+// heard is what a client was told and asked by the server.
+type heard struct {
+	progress chan float64
+	logs     chan any
+	asked    atomic.Int32
+}
+
+func (h *heard) options() *mcp.ClientOptions {
+	return &mcp.ClientOptions{
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
-			progress <- r.Params.Progress
+			h.progress <- r.Params.Progress
 		},
-		LoggingMessageHandler: func(_ context.Context, r *mcp.LoggingMessageRequest) { logs <- r.Params.Data },
+		LoggingMessageHandler: func(_ context.Context, r *mcp.LoggingMessageRequest) { h.logs <- r.Params.Data },
 		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
-			asked.Add(1)
+			h.asked.Add(1)
 			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "sampled"}}, nil
 		},
 		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			asked.Add(1)
+			h.asked.Add(1)
 			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"username": "u", "email": "e@x"}}, nil
 		},
-	})
+	}
+}
+
+func TestReferenceServer(t *testing.T) {
+	b := start(t, nil, func(c *Config) { c.Command = everything })
+	b.await("Ready")
+	h := &heard{progress: make(chan float64, 10), logs: make(chan any, 10)}
+	session := dial(t, b, h.options())
 	defer session.Close()
 	if got := session.InitializeResult().ProtocolVersion; got != "2025-11-25" {
 		t.Errorf("version %s", got)
@@ -51,38 +61,36 @@ func TestReferenceServer(t *testing.T) {
 	if err != nil || len(tools.Tools) < 10 {
 		t.Fatalf("%d tools, %v", len(tools.Tools), err)
 	}
-	call := func(name string, args map[string]any, token any) *mcp.CallToolResult {
+	call := func(name string, args map[string]any) *mcp.CallToolResult {
 		t.Helper()
 		params := &mcp.CallToolParams{Name: name, Arguments: args}
-		if token != nil {
-			params.SetProgressToken(token)
-		}
+		params.SetProgressToken("token of " + name)
 		result, err := session.CallTool(t.Context(), params)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		return result
 	}
-	call("test_tool_with_progress", nil, "token")
+	call("test_tool_with_progress", nil)
 	for _, want := range []float64{0, 50, 100} {
-		if got := <-progress; got != want {
+		if got := <-h.progress; got != want {
 			t.Errorf("progress %v, want %v", got, want)
 		}
 	}
-	call("test_sampling", map[string]any{"prompt": "p"}, nil)
-	call("test_elicitation", map[string]any{"message": "m"}, nil)
-	if n := asked.Load(); n != 2 {
+	call("test_sampling", map[string]any{"prompt": "p"})
+	call("test_elicitation", map[string]any{"message": "m"})
+	if n := h.asked.Load(); n != 2 {
 		t.Errorf("the server asked %d times", n)
 	}
-	if result := call("test_error_handling", nil, nil); !result.IsError {
+	if result := call("test_error_handling", nil); !result.IsError {
 		t.Error("the tool's error is lost")
 	}
 	if err := session.SetLoggingLevel(t.Context(), &mcp.SetLoggingLevelParams{Level: "info"}); err != nil {
 		t.Fatal(err)
 	}
-	call("test_tool_with_logging", nil, nil)
+	call("test_tool_with_logging", nil)
 	for range 3 {
-		<-logs
+		<-h.logs
 	}
 	if r := b.ready(); r.Sessions != 1 || r.InFlight != 0 {
 		t.Errorf("readiness %+v", r)

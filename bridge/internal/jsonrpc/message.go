@@ -56,11 +56,10 @@ type Message struct {
 
 // The methods that routing needs to know.
 const (
-	MethodInitialize  = "initialize"
-	MethodToolsCall   = "tools/call"
-	MethodProgress    = "notifications/progress"
-	MethodCancelled   = "notifications/cancelled"
-	MethodInitialized = "notifications/initialized"
+	MethodInitialize = "initialize"
+	MethodToolsCall  = "tools/call"
+	MethodProgress   = "notifications/progress"
+	MethodCancelled  = "notifications/cancelled"
 )
 
 // metaProtocolVersion is the _meta key that marks a request of the modern era.

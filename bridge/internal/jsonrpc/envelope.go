@@ -1,0 +1,184 @@
+package jsonrpc
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+func (p *parser) envelope() error {
+	return p.object(func(key string) error {
+		switch key {
+		case "jsonrpc":
+			return p.stringTo(&p.version)
+		case "id":
+			return p.id()
+		case "method":
+			return p.method()
+		case "params":
+			return p.inside(p.param)
+		case "result":
+			p.hasResult = true
+			return p.inside(p.resultField)
+		case "error":
+			p.msg.Failed = true
+			return p.dec.SkipValue()
+		}
+		if p.strict {
+			for _, name := range []string{"jsonrpc", "id", "method", "params", "result", "error"} {
+				if strings.EqualFold(key, name) {
+					return fmt.Errorf("key %q must be written %q", key, name)
+				}
+			}
+		}
+		return p.dec.SkipValue()
+	})
+}
+
+func (p *parser) param(key string) error {
+	switch key {
+	case "_meta":
+		return p.inside(p.meta)
+	case "progressToken":
+		return p.idTo(&p.msg.ProgressToken)
+	case "requestId":
+		return p.idTo(&p.msg.RequestID)
+	case "protocolVersion":
+		return p.stringTo(&p.msg.ProtocolVersion)
+	case "name":
+		return p.stringTo(&p.msg.Name)
+	}
+	return p.dec.SkipValue()
+}
+
+func (p *parser) meta(key string) error {
+	switch key {
+	case "progressToken":
+		return p.idTo(&p.msg.ProgressToken)
+	case metaProtocolVersion:
+		return p.stringTo(&p.msg.MetaVersion)
+	}
+	return p.dec.SkipValue()
+}
+
+func (p *parser) resultField(key string) error {
+	switch key {
+	case "protocolVersion":
+		return p.stringTo(&p.msg.ProtocolVersion)
+	case "isError":
+		tok, err := p.scalar()
+		p.msg.IsError = err == nil && tok.Kind() == 't'
+		return err
+	}
+	return p.dec.SkipValue()
+}
+
+// object reads an object, calling field with each key; field must consume the
+// value.
+func (p *parser) object(field func(key string) error) error {
+	if _, err := p.dec.ReadToken(); err != nil {
+		return err
+	}
+	for p.dec.PeekKind() != '}' {
+		key, err := p.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		if err := field(key.String()); err != nil {
+			return err
+		}
+	}
+	_, err := p.dec.ReadToken()
+	return err
+}
+
+// inside is object for a value that may be something else, which it skips.
+func (p *parser) inside(field func(key string) error) error {
+	if p.dec.PeekKind() != '{' {
+		return p.dec.SkipValue()
+	}
+	return p.object(field)
+}
+
+// scalar reads a value; what is no string, number or literal is skipped and
+// comes back as null.
+func (p *parser) scalar() (jsontext.Token, error) {
+	if kind := p.dec.PeekKind(); kind == '{' || kind == '[' {
+		return jsontext.Null, p.dec.SkipValue()
+	}
+	return p.dec.ReadToken()
+}
+
+func (p *parser) stringTo(to *string) error {
+	tok, err := p.scalar()
+	if err == nil && tok.Kind() == '"' {
+		*to = tok.String()
+	}
+	return err
+}
+
+func (p *parser) idTo(to *ID) error {
+	tok, err := p.scalar()
+	if err == nil {
+		*to = canonical(tok)
+	}
+	return err
+}
+
+func (p *parser) id() error {
+	kind := p.dec.PeekKind()
+	value, err := p.dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case '"', '0':
+	case 'n':
+		p.hasNull = true
+		return nil
+	default:
+		return errors.New("an id must be a string or a number")
+	}
+	end := int(p.dec.InputOffset())
+	p.msg.RawID = p.text[end-len(value) : end]
+	tok, err := newDecoder(p.msg.RawID, jsontext.AllowInvalidUTF8(true)).ReadToken()
+	if err != nil {
+		return err
+	}
+	p.msg.ID = canonical(tok)
+	return nil
+}
+
+func (p *parser) method() error {
+	if p.dec.PeekKind() != '"' {
+		return errors.New("a method must be a string")
+	}
+	if err := p.stringTo(&p.msg.Method); err != nil {
+		return err
+	}
+	if p.msg.Method == "" {
+		return errors.New("a method must not be empty")
+	}
+	return nil
+}
+
+// canonical is the ID of a string or number, and empty for anything else.
+// Whole numbers keep all their digits; only others go through a float.
+func canonical(tok jsontext.Token) ID {
+	switch tok.Kind() {
+	case '"':
+		return ID(`"` + tok.String())
+	case '0':
+		text := tok.String()
+		if strings.ContainsAny(text, ".eE") {
+			if f, err := strconv.ParseFloat(text, 64); err == nil {
+				text = strconv.FormatFloat(f, 'f', -1, 64)
+			}
+		}
+		return ID(text)
+	}
+	return ""
+}
