@@ -44,7 +44,7 @@ func (c *cuttable) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range c.conns {
-		conn.Close()
+		_ = conn.Close()
 	}
 	c.conns = nil
 }
@@ -105,7 +105,7 @@ func TestKilledBridgeTakesItsServersAlong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	instance := "test-" + filepath.Base(dir)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = []string{modeVariable + "=bridge", "BRIDGE_TEST_DIR=" + dir, "BRIDGE_TEST_COMMAND=" + everything, "BRIDGE_TEST_INSTANCE=" + instance}

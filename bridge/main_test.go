@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		os.Exit(code)
 	}))
 }
@@ -172,7 +172,7 @@ func start(t *testing.T, environ []string, change func(*Config)) *running {
 			log, _ := os.ReadFile(b.logFile)
 			t.Logf("log of the bridge:\n%s", log)
 		}
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		b.noChildren()
 	})
 	return b
@@ -215,7 +215,7 @@ func (b *running) ready() (r readiness) {
 	if err != nil {
 		return r
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
 		b.t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func (b *running) post(session, body string) (status int, answer, newSession str
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		b.t.Fatal(err)

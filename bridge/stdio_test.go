@@ -1,3 +1,4 @@
+//nolint:staticcheck // The legacy era still has sampling and logging.
 package main
 
 import (
@@ -53,7 +54,7 @@ func TestReferenceServer(t *testing.T) {
 	b.await("Ready")
 	h := &heard{progress: make(chan float64, 10), logs: make(chan any, 10)}
 	session := dial(t, b, h.options())
-	defer session.Close()
+	defer func() { _ = session.Close() }()
 	if got := session.InitializeResult().ProtocolVersion; got != "2025-11-25" {
 		t.Errorf("version %s", got)
 	}

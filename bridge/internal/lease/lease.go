@@ -76,7 +76,7 @@ func (l Lease) free() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("opening lease: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
 	case err == nil:
 		return true, nil

@@ -129,7 +129,7 @@ func (b *bridge) do(method, body string, headers ...string) *answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Cleanup(func() { resp.Body.Close() })
+	b.t.Cleanup(func() { _ = resp.Body.Close() })
 	return &answer{b.t, resp, bufio.NewScanner(resp.Body)}
 }
 
@@ -253,15 +253,5 @@ func wait[T any](t *testing.T, from <-chan T) T {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nothing came")
 		panic("unreachable")
-	}
-}
-
-// until waits for the condition.
-func until(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came true: %s", what)
-		}
 	}
 }

@@ -131,7 +131,7 @@ func TestResume(t *testing.T) {
 	a := wait(t, answers)
 	prime, _ := a.next()
 	first, _ := a.next()
-	a.Body.Close()
+	_ = a.Body.Close()
 	// The disconnect does not cancel: the server goes on, and nothing is told it.
 	c.say(progress("2"))
 	resumed := c.do("GET", "", c.header, "Accept: text/event-stream", "Last-Event-ID: "+first.id)

@@ -99,7 +99,7 @@ func TestIdleSessionExpires(t *testing.T) {
 	if n := b.handler.Sessions(); n != 1 {
 		t.Errorf("%d sessions are left", n)
 	}
-	stream.Body.Close()
+	_ = stream.Body.Close()
 	wait(t, busy.child.stopped)
 }
 

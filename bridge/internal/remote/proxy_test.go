@@ -71,7 +71,7 @@ func post(t *testing.T, target, body string, headers ...string) (*http.Response,
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed := "http://" + listener.Addr().String()
-	listener.Close()
+	_ = listener.Close()
 	hang := make(chan struct{})
 	defer close(hang)
 	tests := map[string]struct {
@@ -218,7 +218,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	listener.Close()
+	_ = listener.Close()
 	u := &url.URL{Scheme: "http", Host: address, Path: "/mcp"}
 	p := remote.New(remote.Config{URL: u, Policy: launch.URLPolicy{AllowLoopback: true}, Log: slog.New(slog.DiscardHandler)})
 	h := &health.Health{}
@@ -239,13 +239,13 @@ func TestWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	await(t, h, health.Ready)
 }
 
 func TestWatchNamesWhatIsWrong(t *testing.T) {
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
-	defer secure.Close()
+	defer func() { secure.Close() }()
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	for name, test := range map[string]struct{ url, want string }{
 		"name":    {"https://no-such-host.invalid/mcp", "the name no-such-host.invalid "},

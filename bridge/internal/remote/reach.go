@@ -74,7 +74,7 @@ func (p *Proxy) reach(ctx context.Context) error {
 	if err != nil {
 		return explain(err, u.Hostname())
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if u.Scheme != "https" {
 		return nil
 	}

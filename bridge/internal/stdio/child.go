@@ -153,7 +153,7 @@ func (e Exit) String() string {
 
 // readStderr logs standard error until it is closed.
 func (c *Child) readStderr(stderr *os.File) {
-	defer stderr.Close()
+	defer func() { _ = stderr.Close() }()
 	lines := newLineReader(stderr, maxWordsLine)
 	for {
 		line, _, err := lines.next()

@@ -81,7 +81,7 @@ func childrenOf(parent int) []process {
 	if err != nil {
 		return nil
 	}
-	defer proc.Close()
+	defer func() { _ = proc.Close() }()
 	names, err := proc.Readdirnames(-1)
 	if err != nil {
 		return nil

@@ -256,13 +256,13 @@ func TestChildInheritsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer open.Close()
+	defer func() { _ = open.Close() }()
 	// A descriptor as it comes from a parent that did not close it.
 	leaked, err := syscall.Dup(int(open.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Close(leaked)
+	defer func() { _ = syscall.Close(leaked) }()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
