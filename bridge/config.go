@@ -12,12 +12,6 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/launch"
 )
 
-// The bounds of a command's arguments.
-const (
-	maxArgs   = 64
-	maxArgLen = 512
-)
-
 // Config is what the bridge is told by flags and environment; flags win.
 type Config struct {
 	Command  string `env:"MCP_COMMAND" help:"Program of the stdio server."`
@@ -59,7 +53,9 @@ func (c Config) Validate() error {
 	case c.Command == "" && c.Args != "":
 		fault("MCP_ARGS is of no use without MCP_COMMAND")
 	case c.Command != "":
-		faults = append(faults, checkCommand(c.Command, c.Args))
+		if _, err := launch.SplitArgs(c.Args); err != nil {
+			fault("MCP_ARGS: %w", err)
+		}
 	default:
 		if err := launch.CheckURL(c.ProxyURL, launch.URLPolicy{AllowLoopback: c.AllowLoopback}); err != nil {
 			fault("MCP_PROXY_URL: %w", err)
@@ -78,25 +74,6 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-func checkCommand(command, args string) error {
-	if strings.ContainsAny(command, "\x00\n\r") {
-		return errors.New("MCP_COMMAND: it must not hold a NUL or a line break")
-	}
-	words, err := launch.SplitArgs(args)
-	if err != nil {
-		return fmt.Errorf("MCP_ARGS: %w", err)
-	}
-	if len(words) > maxArgs {
-		return fmt.Errorf("MCP_ARGS: there are more than %d arguments", maxArgs)
-	}
-	for i, word := range words {
-		if len(word) > maxArgLen || strings.ContainsAny(word, "\n\r") {
-			return fmt.Errorf("MCP_ARGS: argument %d is longer than %d bytes or holds a line break", i+1, maxArgLen)
-		}
-	}
-	return nil
 }
 
 // ByteSize is a number of bytes, written plain or with KiB, MiB or GiB.

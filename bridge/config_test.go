@@ -14,10 +14,6 @@ func TestValidate(t *testing.T) {
 		"both":      {func(c *Config) { c.ProxyURL = "https://x/mcp" }, "exclude each other"},
 		"args only": {func(c *Config) { c.Command, c.ProxyURL, c.Args = "", "https://x/mcp", "a" }, "no use"},
 		"quote":     {func(c *Config) { c.Args = `"a` }, "MCP_ARGS"},
-		"many":      {func(c *Config) { c.Args = strings.Repeat("a ", 65) }, "more than 64"},
-		"long":      {func(c *Config) { c.Args = "ok " + strings.Repeat("a", 513) }, "argument 2"},
-		"newline":   {func(c *Config) { c.Args = "'a\nb'" }, "line break"},
-		"command":   {func(c *Config) { c.Command = "a\nb" }, "MCP_COMMAND"},
 		"url":       {func(c *Config) { c.Command, c.ProxyURL = "", "ftp://x" }, "MCP_PROXY_URL"},
 		"loopback": {func(c *Config) {
 			c.Command, c.ProxyURL, c.AllowLoopback = "", "http://127.0.0.1/mcp", false

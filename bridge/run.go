@@ -101,7 +101,7 @@ func obey(ctx context.Context, signals <-chan os.Signal, drainTimeout time.Durat
 		}
 	}
 	state.Drain()
-	log.Info("draining", "sessions", serve.load().Sessions, "timeout", drainTimeout)
+	log.Info("draining", "sessions", serve.load().Sessions, "timeout", drainTimeout.String())
 	timeout := time.NewTimer(drainTimeout)
 	defer timeout.Stop()
 	look := time.NewTicker(100 * time.Millisecond)

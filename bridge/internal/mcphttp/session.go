@@ -110,7 +110,7 @@ func (s *session) run() {
 		event = ""
 	}
 	if s.end(ending{event, "the MCP server's process " + how + " while it worked on this request, which may or may not have taken effect"}) {
-		s.h.cfg.Log.Warn("server process ended by itself", "how", how, "ready", event != "", "age", time.Since(s.born).Round(time.Millisecond))
+		s.h.cfg.Log.Warn("server process ended by itself", "how", how, "ready", event != "", "age", time.Since(s.born).Round(time.Millisecond).String())
 		if event == "" {
 			s.h.cfg.Born(false)
 		}
