@@ -47,8 +47,6 @@ func parseClaimPath(text string) (claimPath, error) {
 	return path, nil
 }
 
-func mustClaimPath(names ...string) claimPath { return names }
-
 // at is the value that path leads to.
 func (c claims) at(path claimPath) (any, bool) {
 	members := map[string]any(c)
@@ -146,7 +144,7 @@ func (v validity) check(now time.Time) *Refusal {
 func (c claims) scopes() []string {
 	var scopes []string
 	for _, name := range []string{"scope", "scp"} {
-		list, _ := c.texts(mustClaimPath(name))
+		list, _ := c.texts(claimPath{name})
 		for _, text := range list {
 			scopes = append(scopes, strings.Fields(text)...)
 		}

@@ -114,7 +114,7 @@ func (i Issuer) subjectPath() string {
 func (i Issuer) scopesOf(c claims) []string {
 	scopes := c.scopes()
 	if i.Entra && len(scopes) == 0 {
-		scopes, _ = c.texts(mustClaimPath("roles"))
+		scopes, _ = c.texts(claimPath{"roles"})
 	}
 	return scopes
 }

@@ -33,47 +33,53 @@ func hs256(header, payload string, secret []byte) string {
 	return input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func TestTokensOfAHostileIssuerAreRefused(t *testing.T) {
-	i := newTestIssuer(t)
-	g := newTestGate(t, issuerConfig(i, ""), nil)
+// hostile is a token that is refused, and why.
+type hostile struct {
+	token string
+	want  Reason
+}
+
+// hostileHeaders lie about how the token is signed.
+func hostileHeaders(t *testing.T, i *testIssuer) map[string]hostile {
+	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(rsaKey().Public())
 	if err != nil {
 		t.Fatal(err)
 	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	good := i.claims(nil)
-	valid := i.token(nil)
-	parts := strings.Split(valid, ".")
-	now := time.Now()
-	foreign := newRSA(2048)
+	good, foreign := i.claims(nil), newRSA(2048)
+	parts := strings.Split(i.token(nil), ".")
+	return map[string]hostile{
+		"alg none":                  {encoded(`{"alg":"none"}`) + "." + encoded(good) + ".", ReasonMalformed},
+		"alg none with a signature": {encoded(`{"alg":"none"}`) + "." + encoded(good) + "." + parts[2], ReasonAlgorithm},
+		"alg None":                  {rawToken(`{"alg":"None","kid":"rsa"}`, good, rsaKey()), ReasonAlgorithm},
+		"alg missing":               {rawToken(`{"kid":"rsa"}`, good, rsaKey()), ReasonMalformed},
+		"alg a number":              {rawToken(`{"alg":256,"kid":"rsa"}`, good, rsaKey()), ReasonMalformed},
+		"alg twice":                 {rawToken(`{"alg":"none","alg":"RS256","kid":"rsa"}`, good, rsaKey()), ReasonMalformed},
+		"HS256 by the public key":   {hs256(`{"alg":"HS256","kid":"rsa"}`, good, public), ReasonAlgorithm},
+		"HS256 by its DER":          {hs256(`{"alg":"HS256","kid":"rsa"}`, good, der), ReasonAlgorithm},
+		"says ES256, is RS256":      {rawToken(`{"alg":"ES256","kid":"rsa"}`, good, rsaKey()), ReasonKey},
+		"says PS256, is RS256":      {rawToken(`{"alg":"PS256","kid":"rsa"}`, good, rsaKey()), ReasonSignature},
+		"says RS512, is RS256":      {rawToken(`{"alg":"RS512","kid":"rsa"}`, good, rsaKey()), ReasonSignature},
+		"another's key":             {rawToken(goodHeader, good, foreign), ReasonSignature},
+		"another's key, no kid":     {rawToken(`{"alg":"RS256"}`, good, foreign), ReasonSignature},
+		"kid unknown":               {rawToken(`{"alg":"RS256","kid":"other"}`, good, rsaKey()), ReasonKey},
+		"kid a path":                {rawToken(`{"alg":"RS256","kid":"../../etc/passwd"}`, good, rsaKey()), ReasonKey},
+		"kid empty":                 {rawToken(`{"alg":"RS256","kid":""}`, good, rsaKey()), ReasonMalformed},
+		"kid a list":                {rawToken(`{"alg":"RS256","kid":["rsa"]}`, good, rsaKey()), ReasonMalformed},
+		"kid too long":              {rawToken(`{"alg":"RS256","kid":"`+strings.Repeat("k", 513)+`"}`, good, rsaKey()), ReasonMalformed},
+		"crit":                      {rawToken(`{"alg":"RS256","kid":"rsa","crit":["exp"]}`, good, rsaKey()), ReasonMalformed},
+		"crit b64":                  {rawToken(`{"alg":"RS256","kid":"rsa","crit":["b64"],"b64":false}`, good, rsaKey()), ReasonMalformed},
+		"zip":                       {rawToken(`{"alg":"RS256","kid":"rsa","zip":"DEF"}`, good, rsaKey()), ReasonMalformed},
+		"a DPoP proof":              {rawToken(`{"alg":"RS256","kid":"rsa","typ":"dpop+jwt"}`, good, rsaKey()), ReasonMalformed},
+		"a logout token":            {rawToken(`{"alg":"RS256","kid":"rsa","typ":"logout+jwt"}`, good, rsaKey()), ReasonMalformed},
+	}
+}
 
-	for name, c := range map[string]struct {
-		token string
-		want  Reason
-	}{
-		"alg none":                   {encoded(`{"alg":"none"}`) + "." + encoded(good) + ".", ReasonMalformed},
-		"alg none with a signature":  {encoded(`{"alg":"none"}`) + "." + encoded(good) + "." + parts[2], ReasonAlgorithm},
-		"alg None":                   {rawToken(`{"alg":"None","kid":"rsa"}`, good, rsaKey()), ReasonAlgorithm},
-		"alg missing":                {rawToken(`{"kid":"rsa"}`, good, rsaKey()), ReasonMalformed},
-		"alg a number":               {rawToken(`{"alg":256,"kid":"rsa"}`, good, rsaKey()), ReasonMalformed},
-		"alg twice":                  {rawToken(`{"alg":"none","alg":"RS256","kid":"rsa"}`, good, rsaKey()), ReasonMalformed},
-		"HS256 by the public key":    {hs256(`{"alg":"HS256","kid":"rsa"}`, good, public), ReasonAlgorithm},
-		"HS256 by its DER":           {hs256(`{"alg":"HS256","kid":"rsa"}`, good, der), ReasonAlgorithm},
-		"says ES256, is RS256":       {rawToken(`{"alg":"ES256","kid":"rsa"}`, good, rsaKey()), ReasonKey},
-		"says PS256, is RS256":       {rawToken(`{"alg":"PS256","kid":"rsa"}`, good, rsaKey()), ReasonSignature},
-		"says RS512, is RS256":       {rawToken(`{"alg":"RS512","kid":"rsa"}`, good, rsaKey()), ReasonSignature},
-		"another's key":              {rawToken(goodHeader, good, foreign), ReasonSignature},
-		"another's key, no kid":      {rawToken(`{"alg":"RS256"}`, good, foreign), ReasonSignature},
-		"kid unknown":                {rawToken(`{"alg":"RS256","kid":"other"}`, good, rsaKey()), ReasonKey},
-		"kid a path":                 {rawToken(`{"alg":"RS256","kid":"../../etc/passwd"}`, good, rsaKey()), ReasonKey},
-		"kid empty":                  {rawToken(`{"alg":"RS256","kid":""}`, good, rsaKey()), ReasonMalformed},
-		"kid a list":                 {rawToken(`{"alg":"RS256","kid":["rsa"]}`, good, rsaKey()), ReasonMalformed},
-		"kid too long":               {rawToken(`{"alg":"RS256","kid":"`+strings.Repeat("k", 513)+`"}`, good, rsaKey()), ReasonMalformed},
-		"crit":                       {rawToken(`{"alg":"RS256","kid":"rsa","crit":["exp"]}`, good, rsaKey()), ReasonMalformed},
-		"crit b64":                   {rawToken(`{"alg":"RS256","kid":"rsa","crit":["b64"],"b64":false}`, good, rsaKey()), ReasonMalformed},
-		"zip":                        {rawToken(`{"alg":"RS256","kid":"rsa","zip":"DEF"}`, good, rsaKey()), ReasonMalformed},
-		"a DPoP proof":               {rawToken(`{"alg":"RS256","kid":"rsa","typ":"dpop+jwt"}`, good, rsaKey()), ReasonMalformed},
-		"a logout token":             {rawToken(`{"alg":"RS256","kid":"rsa","typ":"logout+jwt"}`, good, rsaKey()), ReasonMalformed},
+// hostileClaims are signed by the issuer's own key, and no good all the same.
+func hostileClaims(i *testIssuer) map[string]hostile {
+	good, now := i.claims(nil), time.Now()
+	return map[string]hostile{
 		"no audience":                {i.token(map[string]any{"aud": nil}), ReasonAudience},
 		"audience empty":             {i.token(map[string]any{"aud": []string{}}), ReasonAudience},
 		"audience another":           {i.token(map[string]any{"aud": "mooring2"}), ReasonAudience},
@@ -102,36 +108,52 @@ func TestTokensOfAHostileIssuerAreRefused(t *testing.T) {
 		"sub too long":               {i.token(map[string]any{"sub": strings.Repeat("a", 513)}), ReasonClaims},
 		"roles an object":            {i.token(map[string]any{"roles": map[string]any{"mcp.admin": true}}), ReasonClaims},
 		"roles with a number":        {i.token(map[string]any{"roles": []any{"a", 1}}), ReasonClaims},
-		"sub twice":                  {rawToken(goodHeader, strings.Replace(good, `{`, `{"sub":"root",`, 1), rsaKey()), ReasonMalformed},
-		"aud twice, escaped":         {rawToken(goodHeader, strings.Replace(good, `{`, `{"\u0061ud":"x",`, 1), rsaKey()), ReasonMalformed},
-		"twice within":               {rawToken(goodHeader, strings.Replace(good, `{`, `{"x":{"a":1,"a":2},`, 1), rsaKey()), ReasonMalformed},
-		"invalid UTF-8":              {rawToken(goodHeader, strings.Replace(good, `{`, "{\"x\":\"\xff\",", 1), rsaKey()), ReasonMalformed},
-		"trailing data":              {rawToken(goodHeader, good+"{}", rsaKey()), ReasonMalformed},
-		"payload a list":             {rawToken(goodHeader, "["+good+"]", rsaKey()), ReasonMalformed},
-		"payload null":               {rawToken(goodHeader, "null", rsaKey()), ReasonMalformed},
-		"payload empty":              {rawToken(goodHeader, "", rsaKey()), ReasonMalformed},
-		"payload deep":               {rawToken(goodHeader, `{"x":`+strings.Repeat("[", 11000), rsaKey()), ReasonMalformed},
-		"too large":                  {i.token(map[string]any{"x": strings.Repeat("x", maxToken)}), ReasonTooLarge},
-		"two parts":                  {parts[0] + "." + parts[1], ReasonMalformed},
-		"four parts":                 {valid + ".x", ReasonMalformed},
-		"five parts, as if a JWE":    {valid + ".x.y", ReasonMalformed},
-		"no signature":               {parts[0] + "." + parts[1] + ".", ReasonMalformed},
-		"signature cut":              {valid[:len(valid)-10], ReasonSignature},
-		"payload of another":         {parts[0] + "." + encoded(strings.Replace(good, "ann", "bob", 1)) + "." + parts[2], ReasonSignature},
-		"padded base64":              {parts[0] + "=." + parts[1] + "." + parts[2], ReasonMalformed},
-		"text":                       {"password", ReasonMalformed},
-		"an API key":                 {"mk_aaaaaaaaaaaaaaaa_bbbb", ReasonAPIKey},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := reason(t, g.ForAdapter("a"), c.token); got != c.want {
-				t.Errorf("reason %q, want %q", got, c.want)
-			}
-			if g.log.contains(c.token) {
-				t.Error("the token was logged")
-			}
-		})
 	}
-	if got := reason(t, g, valid); got != "" {
+}
+
+// hostileForms can be read in more than one way, or in none.
+func hostileForms(i *testIssuer) map[string]hostile {
+	good, valid := i.claims(nil), i.token(nil)
+	parts := strings.Split(valid, ".")
+	return map[string]hostile{
+		"sub twice":               {rawToken(goodHeader, strings.Replace(good, `{`, `{"sub":"root",`, 1), rsaKey()), ReasonMalformed},
+		"aud twice, escaped":      {rawToken(goodHeader, strings.Replace(good, `{`, `{"\u0061ud":"x",`, 1), rsaKey()), ReasonMalformed},
+		"twice within":            {rawToken(goodHeader, strings.Replace(good, `{`, `{"x":{"a":1,"a":2},`, 1), rsaKey()), ReasonMalformed},
+		"invalid UTF-8":           {rawToken(goodHeader, strings.Replace(good, `{`, "{\"x\":\"\xff\",", 1), rsaKey()), ReasonMalformed},
+		"trailing data":           {rawToken(goodHeader, good+"{}", rsaKey()), ReasonMalformed},
+		"payload a list":          {rawToken(goodHeader, "["+good+"]", rsaKey()), ReasonMalformed},
+		"payload null":            {rawToken(goodHeader, "null", rsaKey()), ReasonMalformed},
+		"payload empty":           {rawToken(goodHeader, "", rsaKey()), ReasonMalformed},
+		"payload deep":            {rawToken(goodHeader, `{"x":`+strings.Repeat("[", 11000), rsaKey()), ReasonMalformed},
+		"too large":               {i.token(map[string]any{"x": strings.Repeat("x", maxToken)}), ReasonTooLarge},
+		"two parts":               {parts[0] + "." + parts[1], ReasonMalformed},
+		"four parts":              {valid + ".x", ReasonMalformed},
+		"five parts, as if a JWE": {valid + ".x.y", ReasonMalformed},
+		"no signature":            {parts[0] + "." + parts[1] + ".", ReasonMalformed},
+		"signature cut":           {valid[:len(valid)-10], ReasonSignature},
+		"payload of another":      {parts[0] + "." + encoded(strings.Replace(good, "ann", "bob", 1)) + "." + parts[2], ReasonSignature},
+		"padded base64":           {parts[0] + "=." + parts[1] + "." + parts[2], ReasonMalformed},
+		"text":                    {"password", ReasonMalformed},
+		"an API key":              {"mk_aaaaaaaaaaaaaaaa_bbbb", ReasonAPIKey},
+	}
+}
+
+func TestTokensOfAHostileIssuerAreRefused(t *testing.T) {
+	i := newTestIssuer(t)
+	g := newTestGate(t, issuerConfig(i, ""), nil)
+	for _, table := range []map[string]hostile{hostileHeaders(t, i), hostileClaims(i), hostileForms(i)} {
+		for name, c := range table {
+			t.Run(name, func(t *testing.T) {
+				if got := reason(t, g.ForAdapter("a"), c.token); got != c.want {
+					t.Errorf("reason %q, want %q", got, c.want)
+				}
+				if g.log.contains(c.token) {
+					t.Error("the token was logged")
+				}
+			})
+		}
+	}
+	if got := reason(t, g, i.token(nil)); got != "" {
 		t.Errorf("a valid token is refused: %s", got)
 	}
 }

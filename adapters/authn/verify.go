@@ -54,7 +54,7 @@ func newIssuer(i Issuer, keys *jwks.Source) (*issuer, error) {
 		return parsed
 	}
 	prepared.subject = path(i.subjectPath())
-	prepared.names = []claimPath{mustClaimPath("name"), mustClaimPath("preferred_username")}
+	prepared.names = []claimPath{{"name"}, {"preferred_username"}}
 	if i.NameClaim != "" {
 		prepared.names = []claimPath{path(i.NameClaim)}
 	}
@@ -62,7 +62,7 @@ func newIssuer(i Issuer, keys *jwks.Source) (*issuer, error) {
 		prepared.roles = append(prepared.roles, path(claim))
 	}
 	if len(i.RoleClaims) == 0 {
-		prepared.roles = []claimPath{mustClaimPath("roles")}
+		prepared.roles = []claimPath{{"roles"}}
 	}
 	for _, claim := range slices.Sorted(maps.Keys(i.RequiredClaims)) {
 		prepared.required = append(prepared.required, requiredClaim{path(claim), i.RequiredClaims[claim]})
@@ -181,7 +181,7 @@ func (v *verifier) read(ctx context.Context, text string) (*verified, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	audiences, valid := t.claims.texts(mustClaimPath("aud"))
+	audiences, valid := t.claims.texts(claimPath{"aud"})
 	if !valid {
 		return nil, refuseToken(ReasonClaims, "The token's audience is not valid.")
 	}
