@@ -134,10 +134,12 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 		Handler:           handler,
 		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       5 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// Longer than Envoy keeps a connection (an hour), so that it is never this
+		// side that closes one just as a request comes.
+		IdleTimeout:    2 * time.Hour,
+		MaxHeaderBytes: 64 << 10,
+		BaseContext:    func(net.Listener) context.Context { return base },
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan struct{})
 	go func() {

@@ -154,9 +154,14 @@ func dropInternal(h http.Header) {
 	}
 }
 
-// errRedirect is for a server that answers from elsewhere. Following would send
-// the client's message to an address that nobody chose.
-var errRedirect = errors.New("the remote server redirects")
+var (
+	// errRedirect is for a server that answers from elsewhere. Following would
+	// send the client's message to an address that nobody chose.
+	errRedirect = errors.New("the remote server redirects")
+	// errUnauthorized is for a server that wants credentials. A client that saw
+	// its challenge would get a token for that server and send it to the gateway.
+	errUnauthorized = errors.New("the remote server wants credentials")
+)
 
 func (p *Proxy) judge(resp *http.Response) error {
 	dropInternal(resp.Header)
@@ -167,6 +172,9 @@ func (p *Proxy) judge(resp *http.Response) error {
 		}
 		p.cfg.Log.Warn("remote server redirects; set MCP_PROXY_URL to where it leads", "status", resp.StatusCode, "to", where)
 		return errRedirect
+	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		return errUnauthorized
 	}
 	p.sessions.note(resp, time.Now())
 	return nil
@@ -196,6 +204,8 @@ func describe(err error) (status int, message string) {
 		return http.StatusRequestEntityTooLarge, "the message is too large"
 	case errors.Is(err, errRedirect):
 		return http.StatusBadGateway, "the remote MCP server redirects elsewhere, which is not followed"
+	case errors.Is(err, errUnauthorized):
+		return http.StatusBadGateway, "the remote MCP server wants credentials that this adapter does not have"
 	case errors.Is(err, launch.ErrAddressRefused):
 		return http.StatusBadGateway, "the remote MCP server's address is not allowed"
 	case errors.As(err, &dial) && dial.Op == "dial":

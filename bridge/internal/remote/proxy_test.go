@@ -183,6 +183,10 @@ func TestFailures(t *testing.T) {
 		"redirect": {upstream(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusTemporaryRedirect)
 		}), nil, 502},
+		"credentials": {upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.WriteHeader(http.StatusUnauthorized)
+		}), nil, 502},
 		"hang up": {upstream(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), nil, 502},
 		"silence": {upstream(t, func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -201,6 +205,9 @@ func TestFailures(t *testing.T) {
 			m, err := jsonrpc.Parse([]byte(body))
 			if resp.StatusCode != test.status || err != nil || !m.Failed {
 				t.Errorf("got %d %s, want %d", resp.StatusCode, body, test.status)
+			}
+			if resp.Header.Get("WWW-Authenticate") != "" {
+				t.Error("the challenge was passed on")
 			}
 			if strings.Contains(body, "127.0.0.1") || strings.Contains(body, "169.254") {
 				t.Errorf("the answer shows an address: %s", body)
