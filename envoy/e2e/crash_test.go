@@ -243,17 +243,15 @@ func TestAnsweredAdapterSurvivesEverything(t *testing.T) {
 	}
 	m.AwaitEnd()
 	next := harness.Start(t, harness.State(m.State))
-	var list struct {
-		Adapters []struct {
-			Name string `json:"name"`
-		} `json:"-"`
+	var list []struct {
+		Name string `json:"name"`
 	}
 	answer := next.MustDo(http.StatusOK, http.MethodGet, "/adapters", "")
-	if err := json.Unmarshal([]byte(answer.Body), &list.Adapters); err != nil {
+	if err := json.Unmarshal([]byte(answer.Body), &list); err != nil {
 		t.Fatalf("reading the list: %v: %s", err, answer.Body)
 	}
-	if len(list.Adapters) != 5 {
-		t.Errorf("adapters: %+v", list.Adapters)
+	if len(list) != 5 {
+		t.Errorf("adapters: %+v", list)
 	}
 	for i := range 5 {
 		next.AwaitReady(fmt.Sprintf("a%d", i), 1, 30*time.Second)

@@ -3,8 +3,11 @@ package e2e
 import (
 	"context"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
@@ -28,4 +31,27 @@ func call(t *testing.T, m *harness.Mooring, adapter, tool string, arguments any)
 		t.Fatalf("calling %s of %s: %v", tool, adapter, err)
 	}
 	return answer
+}
+
+// serverStart is how long the test server takes to answer its first message.
+func serverStart(t *testing.T) time.Duration {
+	t.Helper()
+	var best time.Duration
+	for range 3 {
+		begin := time.Now()
+		client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, nil)
+		session, err := client.Connect(limited(t, 20*time.Second), &mcp.CommandTransport{
+			Command: exec.Command(harness.Program(t, "testserver")),
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); best == 0 || took < best {
+			best = took
+		}
+		if err := session.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return best
 }

@@ -105,12 +105,27 @@ func (m *Mooring) Payload(name string) string {
 // Status is the adapter's status.
 func (m *Mooring) Status(name string) adapters.Status {
 	m.tb.Helper()
-	var status adapters.Status
-	answer := m.MustDo(http.StatusOK, http.MethodGet, "/adapters/"+name+"/status", "")
-	if err := json.Unmarshal([]byte(answer.Body), &status); err != nil {
-		m.tb.Fatalf("status of %s: %v: %s", name, err, answer.Body)
+	status, err := m.TryStatus(name)
+	if err != nil {
+		m.tb.Fatal(err)
 	}
 	return status
+}
+
+// TryStatus is Status for when the API may be away.
+func (m *Mooring) TryStatus(name string) (adapters.Status, error) {
+	var status adapters.Status
+	answer, err := m.Do(http.MethodGet, "/adapters/"+name+"/status", "")
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", answer.Status, answer.Body)
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(answer.Body), &status)
+	}
+	if err != nil {
+		return status, fmt.Errorf("asking for the status of %s: %w", name, err)
+	}
+	return status, nil
 }
 
 // AwaitReady waits until so many replicas are ready and Envoy sends to them.
@@ -123,8 +138,9 @@ func (m *Mooring) AwaitReady(name string, replicas int, timeout time.Duration) {
 		}
 	}()
 	m.Await(name+" is ready", timeout, func() bool {
-		status = m.Status(name)
-		return status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && programmed(status) &&
+		var err error
+		status, err = m.TryStatus(name)
+		return err == nil && status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && programmed(status) &&
 			m.endpoints(name) == replicas
 	})
 }
