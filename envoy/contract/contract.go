@@ -62,6 +62,11 @@ const (
 	VerdictAllow = "allow"
 )
 
+// HeaderUpstreamSession is the response header in which Envoy hands the
+// upstream's session id to the external processor. Mcp-Session-Id itself is
+// removed from every response, so that an upstream's id reaches no client.
+const HeaderUpstreamSession = "x-mooring-upstream-session"
+
 // PolicyMetadataKey is the gRPC initial metadata that carries a route's Policy
 // to the external processor.
 const PolicyMetadataKey = "x-mooring-policy"

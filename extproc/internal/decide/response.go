@@ -17,13 +17,12 @@ const (
 	EventClosed  Event = "closed"
 )
 
-// Canonical names of what a response carries for the gateway.
-const (
-	headerEndpoint = "X-Mooring-Endpoint"
-	// headerUpstreamSession is where Envoy puts the upstream's session id, so
-	// that it can reach a client on no way. Mcp-Session-Id serves without it.
-	headerUpstreamSession = "X-Mooring-Upstream-Session"
-)
+// headerEndpoint is the canonical name of what says which replica answered.
+const headerEndpoint = "X-Mooring-Endpoint"
+
+// headerUpstreamSession is where Envoy puts the upstream's session id, so that
+// it can reach a client on no way. Mcp-Session-Id serves without it.
+var headerUpstreamSession = http.CanonicalHeaderKey(contract.HeaderUpstreamSession)
 
 // maxEndpoint bounds the address that goes into every token.
 const maxEndpoint = 512

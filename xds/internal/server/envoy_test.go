@@ -48,8 +48,12 @@ func TestRouteNamesPolicy(t *testing.T) {
 		if want := "r\nPOST /mcp?q=1\n"; !strings.HasPrefix(got.body, want) {
 			t.Errorf("upstream was asked %q, want %q", got.body, want)
 		}
-		if id := got.header.Get("Mcp-Session-Id"); (id != "") != (tt.want == contract.RouteBirth) {
+		if id := got.header.Get("Mcp-Session-Id"); id != "" {
 			t.Errorf("%s: the server's session id reaches the client as %q", tt.want, id)
+		}
+		// The processor here hands on what it was shown.
+		if id := got.header.Get("X-Test-Session"); (id == "upstream") != (tt.want != contract.RouteModern) {
+			t.Errorf("%s: the server's session id reaches the processor as %q", tt.want, id)
 		}
 	}
 }

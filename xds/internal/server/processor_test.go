@@ -24,7 +24,8 @@ import (
 //	x-test-refuse: refuse with 401 and a body of its own
 //	x-test-pin:    pin to that endpoint
 //
-// At birth it hands the endpoint that was chosen to the client.
+// Where it is shown the response's headers, it hands the endpoint that was
+// chosen and the server's session id to the client.
 type processor struct {
 	extprocv3.UnimplementedExternalProcessorServer
 
@@ -104,7 +105,8 @@ func answerTo(request *extprocv3.ProcessingRequest) *extprocv3.ProcessingRespons
 		}}
 	case *extprocv3.ProcessingRequest_ResponseHeaders:
 		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{
-			ResponseHeaders: set("x-test-endpoint", header(r.ResponseHeaders, "x-mooring-endpoint")),
+			ResponseHeaders: set("x-test-endpoint", header(r.ResponseHeaders, "x-mooring-endpoint"),
+				"x-test-session", header(r.ResponseHeaders, contract.HeaderUpstreamSession)),
 		}}
 	case *extprocv3.ProcessingRequest_RequestBody:
 		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestBody{
@@ -115,17 +117,19 @@ func answerTo(request *extprocv3.ProcessingRequest) *extprocv3.ProcessingRespons
 	}
 }
 
-func set(name, value string) *extprocv3.HeadersResponse {
-	out := &extprocv3.HeadersResponse{}
-	if value != "" {
-		out.Response = &extprocv3.CommonResponse{HeaderMutation: &extprocv3.HeaderMutation{
-			SetHeaders: []*corev3.HeaderValueOption{{
-				Header:       &corev3.HeaderValue{Key: name, RawValue: []byte(value)},
-				AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-			}},
-		}}
+// set sets headers, pairs of name and value, but for those without a value.
+func set(pairs ...string) *extprocv3.HeadersResponse {
+	mutation := &extprocv3.HeaderMutation{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			continue
+		}
+		mutation.SetHeaders = append(mutation.SetHeaders, &corev3.HeaderValueOption{
+			Header:       &corev3.HeaderValue{Key: pairs[i], RawValue: []byte(pairs[i+1])},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		})
 	}
-	return out
+	return &extprocv3.HeadersResponse{Response: &extprocv3.CommonResponse{HeaderMutation: mutation}}
 }
 
 func refuse() *extprocv3.ProcessingResponse {

@@ -40,15 +40,16 @@ func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 	}}
 }
 
-// sessionRoute serves requests that name a session.
+// sessionRoute serves requests that name a session. It shows response headers
+// to the external processor, since an initialize may carry an id of the client's
+// own, and a DELETE ends a session; of all else the processor takes its leave
+// before.
 func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
-	r := t.adapterRoute(p, contract.RouteSession, &extprocv3.ExtProcOverrides{})
+	r := t.adapterRoute(p, contract.RouteSession, &extprocv3.ExtProcOverrides{ProcessingMode: responseHeadersToo()})
 	r.Match.Headers = []*routev3.HeaderMatcher{{
 		Name:                 headerSession,
 		HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
 	}}
-	// Servers echo their own id on each answer, and clients take it over.
-	r.ResponseHeadersToRemove = []string{headerSession}
 	return r
 }
 
@@ -56,16 +57,20 @@ func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
 func (t *Translator) modernRoute(p contract.Policy) *routev3.Route {
 	r := t.adapterRoute(p, contract.RouteModern, &extprocv3.ExtProcOverrides{})
 	r.Match.Headers = []*routev3.HeaderMatcher{headerIs(headerVersion, matching(modernVersions))}
-	r.ResponseHeadersToRemove = []string{headerSession}
 	return r
 }
 
-// birthRoute serves the rest. It alone shows response headers to the external
+// birthRoute serves the rest. It shows response headers to the external
 // processor, which signs the session that may be in them.
 func (t *Translator) birthRoute(p contract.Policy) *routev3.Route {
+	return t.adapterRoute(p, contract.RouteBirth, &extprocv3.ExtProcOverrides{ProcessingMode: responseHeadersToo()})
+}
+
+// responseHeadersToo is processingMode with the response's headers.
+func responseHeadersToo() *extprocv3.ProcessingMode {
 	mode := processingMode()
 	mode.ResponseHeaderMode = extprocv3.ProcessingMode_SEND
-	return t.adapterRoute(p, contract.RouteBirth, &extprocv3.ExtProcOverrides{ProcessingMode: mode})
+	return mode
 }
 
 func (t *Translator) adapterRoute(p contract.Policy, route contract.Route, o *extprocv3.ExtProcOverrides) *routev3.Route {

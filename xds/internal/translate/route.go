@@ -5,6 +5,7 @@ import (
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -21,8 +22,20 @@ const apiStreamIdle = time.Hour
 func (t *Translator) publicRoutes(list []*Adapter) *routev3.RouteConfiguration {
 	return &routev3.RouteConfiguration{
 		Name: contract.RoutesPublic,
+		// Servers echo their own session id on each answer, and clients take it
+		// over. It goes where only the external processor reads it; this level's
+		// removal comes after the virtual host's addition.
+		ResponseHeadersToRemove: []string{headerSession},
 		VirtualHosts: []*routev3.VirtualHost{
-			{Name: "mooring", Domains: t.hosts, Matcher: routeMatcher(list)},
+			{
+				Name: "mooring", Domains: t.hosts, Matcher: routeMatcher(list),
+				ResponseHeadersToAdd: []*corev3.HeaderValueOption{{
+					Header: &corev3.HeaderValue{
+						Key: contract.HeaderUpstreamSession, Value: "%RESPONSE_HEADER(" + headerSession + ")%",
+					},
+					AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+				}},
+			},
 			misdirected(),
 		},
 	}
