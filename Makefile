@@ -54,7 +54,7 @@ golden: ## rewrite the golden files; read their diff like code
 
 .PHONY: bench
 bench: prerequisites tools build ## compare calls through Mooring with calls through plain Envoy
-	$(GO) run ./envoy/e2e/bench -programs $(BIN) -envoy $(TOOLS)/bin/envoy
+	$(GO) run ./envoy/e2e/bench --programs $(BIN) --envoy $(TOOLS)/bin/envoy
 
 .PHONY: lint
 lint: ## look for mistakes that the compiler lets pass
