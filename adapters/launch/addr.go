@@ -4,33 +4,36 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strconv"
 )
 
 // localNAT64 is for translators of one's own. Where in such an address the IPv4
 // address lies is known only to who set one up, so none is taken by default.
 const localNAT64 = "64:ff9b:1::/48"
 
-// CheckAddr returns an error wrapping ErrAddressRefused when a remote server
-// may not have the address.
-func (p URLPolicy) CheckAddr(addr netip.Addr) error {
-	addr = addr.WithZone("").Unmap()
+// CheckTarget returns an error wrapping ErrAddressRefused when a remote server
+// may not have the address, or not with that port.
+func (p URLPolicy) CheckTarget(target netip.AddrPort) error {
+	addr := target.Addr().WithZone("").Unmap()
 	if !addr.IsValid() {
-		return fmt.Errorf("no address: %w", ErrAddressRefused)
+		return fmt.Errorf("%w: it is none", ErrAddressRefused)
 	}
-	if reason := p.refusal(addr); reason != "" {
-		return fmt.Errorf("%s (%s): %w", addr, reason, ErrAddressRefused)
+	if reason := p.refusal(addr, target.Port()); reason != "" {
+		return fmt.Errorf("%w: %s (%s)", ErrAddressRefused, addr, reason)
 	}
 	for _, inner := range embedded(addr) {
-		if reason := p.refusal(inner); reason != "" {
-			return fmt.Errorf("%s holds %s (%s): %w", addr, inner, reason, ErrAddressRefused)
+		if reason := p.refusal(inner, target.Port()); reason != "" {
+			return fmt.Errorf("%w: %s holds %s (%s)", ErrAddressRefused, addr, inner, reason)
 		}
 	}
 	return nil
 }
 
 // refusal says what is wrong with one address, or "".
-func (p URLPolicy) refusal(addr netip.Addr) string {
+func (p URLPolicy) refusal(addr netip.Addr, port uint16) string {
 	switch {
+	case p.owns(addr, port):
+		return "the gateway's own, with port " + strconv.Itoa(int(port))
 	case addr.IsUnspecified(), contains(addr, "0.0.0.0/8"):
 		return "unspecified"
 	case addr.IsMulticast():

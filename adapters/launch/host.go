@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// checkHost judges a host as it is written in a URL.
-func (p URLPolicy) checkHost(host string) error {
+// checkHost judges a host as it is written in a URL, with the port there.
+func (p URLPolicy) checkHost(host string, port uint16) error {
 	if strings.Contains(host, ":") {
 		addr, err := netip.ParseAddr(host)
 		if err != nil {
 			return errors.New("the URL's host is not a valid IPv6 address")
 		}
 		if addr.Zone() != "" {
-			return fmt.Errorf("an address with a zone: %w", ErrAddressRefused)
+			return fmt.Errorf("%w: it has a zone", ErrAddressRefused)
 		}
-		return p.CheckAddr(addr)
+		return p.CheckTarget(netip.AddrPortFrom(addr, port))
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if err := checkName(name); err != nil {
@@ -26,8 +26,14 @@ func (p URLPolicy) checkHost(host string) error {
 	}
 	labels := strings.Split(name, ".")
 	last := labels[len(labels)-1]
-	if last == "localhost" && !p.AllowLoopback {
-		return fmt.Errorf("localhost: %w", ErrAddressRefused)
+	if last == "localhost" {
+		if reason := p.refusal(netip.IPv6Loopback(), port); reason != "" {
+			return fmt.Errorf("%w: localhost (%s)", ErrAddressRefused, reason)
+		}
+		return nil
+	}
+	if p.ownsName(name, port) {
+		return fmt.Errorf("%w: %s (the gateway's own)", ErrAddressRefused, name)
 	}
 	// As browsers do it: when the last part is a number, it is an address or
 	// nothing. C resolvers take 2130706433, 0x7f.1 and 0177.0.0.1 for 127.0.0.1.
@@ -36,7 +42,7 @@ func (p URLPolicy) checkHost(host string) error {
 		if !ok {
 			return errors.New("the URL's host is not a valid IPv4 address")
 		}
-		return p.CheckAddr(addr)
+		return p.CheckTarget(netip.AddrPortFrom(addr, port))
 	}
 	return nil
 }

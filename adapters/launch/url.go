@@ -13,9 +13,9 @@ import (
 // MaxURLBytes is the longest URL that CheckURL takes.
 const MaxURLBytes = 2048
 
-// ErrAddressRefused is wrapped by the errors of CheckURL, CheckAddr and Control
-// that are about where the URL leads rather than how it is written.
-var ErrAddressRefused = errors.New("address is not allowed for a remote server")
+// ErrAddressRefused is wrapped by the errors of CheckURL, CheckTarget and
+// Control that are about where the URL leads rather than how it is written.
+var ErrAddressRefused = errors.New("a remote server may not have this address")
 
 // URLPolicy says which addresses a remote server may have. The zero value
 // allows public and private networks, and refuses loopback. Addresses that are
@@ -33,9 +33,18 @@ type URLPolicy struct {
 	// Allow admits addresses that are otherwise refused by default: loopback
 	// and reserved ones, but none that are refused always.
 	Allow []netip.Prefix
-	// Deny refuses more, and wins over Allow and AllowLoopback. The gateway's
-	// own addresses belong here.
+	// Deny refuses more, and wins over Allow and AllowLoopback.
 	Deny []netip.Prefix
+	// Own are the addresses that the gateway itself listens at: through them a
+	// server would be called as whoever the gateway takes the bridge for, and
+	// could call itself for ever. They win over Allow and AllowLoopback too. A
+	// loopback address stands for all of them, and an unspecified one for every
+	// address of this machine.
+	Own []netip.AddrPort
+	// OwnHosts are names that the gateway is reached by, as host:port in lower
+	// case. Only CheckURL knows of names, so that these are a help for people
+	// more than a barrier.
+	OwnHosts []string
 }
 
 // CheckURL judges the URL of a remote server as it is written: http or https, a
@@ -50,7 +59,7 @@ func CheckURL(raw string, p URLPolicy) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return errors.New("it is not a valid URL")
+		return errors.New("the URL is not valid")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return errors.New("the URL must begin with http:// or https://")
 	case u.User != nil:
@@ -60,35 +69,40 @@ func CheckURL(raw string, p URLPolicy) error {
 	case u.Hostname() == "":
 		return errors.New("the URL has no host")
 	}
-	if err := checkPort(u); err != nil {
+	port, err := portOf(u)
+	if err != nil {
 		return err
 	}
-	return p.checkHost(u.Hostname())
+	return p.checkHost(u.Hostname(), port)
 }
 
-func checkPort(u *url.URL) error {
+func portOf(u *url.URL) (uint16, error) {
 	port := u.Port()
 	if port == "" {
 		if strings.HasSuffix(u.Host, ":") {
-			return errors.New("the URL has a colon without a port")
+			return 0, errors.New("the URL has a colon without a port")
 		}
-		return nil
+		if u.Scheme == "https" {
+			return 443, nil
+		}
+		return 80, nil
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return errors.New("the URL's port must be between 1 and 65535")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return 0, errors.New("the URL's port must be between 1 and 65535")
 	}
-	return nil
+	return uint16(n), nil
 }
 
 // Control is for net.Dialer.Control: it judges the address that is about to be
 // dialled, whatever name or redirect led there. Only TCP is allowed.
 func (p URLPolicy) Control(network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
-		return fmt.Errorf("network %q: %w", network, ErrAddressRefused)
+		return fmt.Errorf("%w: network %q", ErrAddressRefused, network)
 	}
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("no address and port: %w", ErrAddressRefused)
+		return fmt.Errorf("%w: it is none with a port", ErrAddressRefused)
 	}
-	return p.CheckAddr(target.Addr())
+	return p.CheckTarget(target)
 }

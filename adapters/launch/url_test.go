@@ -76,11 +76,11 @@ func TestURLPolicyLists(t *testing.T) {
 		"127.0.0.1": true, "127.0.0.2": false, "::1": false, "250.1.1.1": true, "10.1.1.1": false, "172.16.0.1": true,
 		"::ffff:10.1.1.1": false, "64:ff9b::a01:101": false, "2001:db8::1": false, "169.254.1.1": false, "169.254.169.254": false,
 	} {
-		if err := p.CheckAddr(netip.MustParseAddr(addr)); (err == nil) != allowed {
+		if err := p.CheckTarget(netip.AddrPortFrom(netip.MustParseAddr(addr), 80)); (err == nil) != allowed {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}
-	if err := p.CheckAddr(netip.Addr{}); err == nil {
+	if err := p.CheckTarget(netip.AddrPort{}); err == nil {
 		t.Error("no address was accepted")
 	}
 }
