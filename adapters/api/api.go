@@ -16,10 +16,10 @@ import (
 // Authenticator finds out who calls. It is safe for use by several goroutines.
 type Authenticator interface {
 	// Authenticate returns the principal that the credentials in h prove. An
-	// error with a method Challenge() string is a refusal: its text is fit for
-	// the client, and the challenge, unless it is empty, becomes
-	// WWW-Authenticate. Any other error says that the credentials could not be
-	// judged.
+	// error with the methods Challenge() string and Status() int is a refusal:
+	// its text is fit for the client, and the challenge, unless it is empty,
+	// becomes WWW-Authenticate. Any other error says that the credentials could
+	// not be judged.
 	Authenticate(ctx context.Context, h http.Header) (adapters.Principal, error)
 }
 
@@ -27,8 +27,17 @@ type Authenticator interface {
 type Config struct {
 	// Service does the work. Required.
 	Service *adapters.Service
-	// Authenticator finds out who calls. Required.
+	// Authenticator finds out who calls. Required. Where it has a method
+	// ForAdapter, as authn.Gate does, the endpoints of adapters ask that.
 	Authenticator Authenticator
+	// Discovery serves the paths under /.well-known/oauth- and /oauth2/ to
+	// everybody, as authn.Gate's Handler does. Nil, in development mode, means
+	// that there is nothing: 404.
+	Discovery http.Handler
+	// APIKeys makes what serves /apikeys and /apikeys/{id}, as apikeys.Handler
+	// does; the Authenticator is the one to use there. Nil, in development mode,
+	// means that there are no keys: 404.
+	APIKeys func(Authenticator) http.Handler
 	// Log gets one line for each request. Required.
 	Log *slog.Logger
 	// AllowedHosts are the values of the Host header that are served, port
@@ -104,6 +113,7 @@ func (a *api) routes() http.Handler {
 	mux.Handle("/adapters/{name}/logs", a.authenticated(map[string]endpoint{http.MethodGet: a.logs}))
 	mux.Handle("/adapters/{name}/mcp", a.mcpFallback())
 	mux.Handle("/adapters/{name}/mcp/{rest...}", a.mcpFallback())
+	a.addIdentity(mux)
 	mux.Handle("/healthz", a.open(a.healthz))
 	mux.Handle("/readyz", a.open(a.readyz))
 	mux.Handle("/openapi.json", a.open(a.openapi))

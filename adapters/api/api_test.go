@@ -32,6 +32,7 @@ type refusal struct{ challenge string }
 
 func (refusal) Error() string       { return "Log in first." }
 func (r refusal) Challenge() string { return r.challenge }
+func (refusal) Status() int         { return http.StatusUnauthorized }
 
 // headerUser authenticates by User and Roles headers.
 type headerUser struct{}

@@ -13,7 +13,7 @@ import (
 // authenticated serves a path by method: 401 comes first, 405 next.
 func (a *api) authenticated(methods map[string]endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := a.principal(r)
+		p, err := principal(r, a.Authenticator)
 		if err != nil {
 			a.fail(w, r, err)
 			return
@@ -63,8 +63,8 @@ func choose(methods map[string]endpoint, method string) (endpoint, error) {
 }
 
 // principal is who sent the request.
-func (a *api) principal(r *http.Request) (adapters.Principal, error) {
-	p, err := a.Authenticator.Authenticate(r.Context(), r.Header)
+func principal(r *http.Request, authenticator Authenticator) (adapters.Principal, error) {
+	p, err := authenticator.Authenticate(r.Context(), r.Header)
 	if err == nil && p.ID() == "" {
 		err = errors.New("the authenticator named nobody")
 	}
@@ -75,6 +75,7 @@ func (a *api) principal(r *http.Request) (adapters.Principal, error) {
 	var refusal interface {
 		error
 		Challenge() string
+		Status() int
 	}
 	if !errors.As(err, &refusal) {
 		return adapters.Principal{}, &problem{
@@ -84,11 +85,14 @@ func (a *api) principal(r *http.Request) (adapters.Principal, error) {
 			cause:  err,
 		}
 	}
-	unauthorized := &problem{status: http.StatusUnauthorized, detail: refusal.Error()}
+	refused := &problem{status: refusal.Status(), detail: refusal.Error(), header: http.Header{}}
 	if challenge := refusal.Challenge(); challenge != "" {
-		unauthorized.header = http.Header{"Www-Authenticate": {challenge}}
+		refused.header.Set("Www-Authenticate", challenge)
 	}
-	return adapters.Principal{}, unauthorized
+	if refused.status == http.StatusServiceUnavailable {
+		refused.header.Set("Retry-After", "5")
+	}
+	return adapters.Principal{}, refused
 }
 
 // named is the adapter that the request's path names.

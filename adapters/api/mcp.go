@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/authn"
 )
 
 // The codes of JSON-RPC errors.
@@ -29,7 +30,11 @@ func isMCP(path string) bool {
 // the route's to judge.
 func (a *api) mcpFallback() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := a.principal(r)
+		authenticator := a.Authenticator
+		if name := r.PathValue("name"); adapters.ValidName(name) {
+			authenticator = authn.ForAdapter(authenticator, name)
+		}
+		p, err := principal(r, authenticator)
 		if err == nil {
 			err = a.unrouted(r, p)
 		}

@@ -91,6 +91,9 @@ func (a *api) foreign(r *http.Request) *problem {
 	if !a.hosts[strings.ToLower(r.Host)] {
 		return &problem{status: http.StatusMisdirectedRequest, detail: "The gateway is not known by the name in the Host header."}
 	}
+	if isDiscovery(r.URL.Path) {
+		return nil
+	}
 	origins := r.Header.Values("Origin")
 	for _, origin := range origins {
 		if !a.origins[strings.ToLower(origin)] {

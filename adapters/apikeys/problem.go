@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/mooring-mcp/mooring/adapters"
-	"github.com/mooring-mcp/mooring/adapters/authn"
 )
 
 // headerRequestID names a request in the logs of all parts.
@@ -27,7 +26,11 @@ func (a *api) serve(methods map[string]endpoint) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		p, err := a.principal(r)
 		if err == nil {
-			if handle := methods[r.Method]; handle != nil {
+			method := r.Method
+			if method == http.MethodHead {
+				method = http.MethodGet
+			}
+			if handle := methods[method]; handle != nil {
 				err = handle(w, r, p)
 			} else {
 				err = notAllowed(methods)
@@ -40,7 +43,12 @@ func (a *api) serve(methods map[string]endpoint) http.Handler {
 }
 
 func notAllowed(methods map[string]endpoint) error {
-	allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+	allowed := slices.Collect(maps.Keys(methods))
+	if slices.Contains(allowed, http.MethodGet) {
+		allowed = append(allowed, http.MethodHead)
+	}
+	slices.Sort(allowed)
+	allow := strings.Join(allowed, ", ")
 	return &problem{
 		status: http.StatusMethodNotAllowed, detail: "This path takes only " + allow + ".",
 		header: http.Header{"Allow": {allow}},
@@ -73,12 +81,16 @@ func problemOf(err error) *problem {
 	var known *problem
 	var invalid *adapters.ValidationError
 	var tooLarge *http.MaxBytesError
-	var refusal *authn.Refusal
+	var refusal interface {
+		error
+		Challenge() string
+		Status() int
+	}
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &refusal):
-		p := &problem{status: refusal.Status(), detail: refusal.Message}
+		p := &problem{status: refusal.Status(), detail: refusal.Error()}
 		if challenge := refusal.Challenge(); challenge != "" {
 			p.header = http.Header{"Www-Authenticate": {challenge}}
 		}

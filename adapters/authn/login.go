@@ -37,7 +37,7 @@ func (g *Gate) Handler() http.Handler {
 		case strings.HasPrefix(r.URL.Path, metadataPath):
 			metadata.ServeHTTP(w, r)
 		case !entra:
-			http.NotFound(w, r)
+			writeProblem(w, r, http.StatusNotFound, "There is nothing at this path, unless clients are led to Entra (discovery: entra).")
 		case r.URL.Path == serverMetadataPath+g.address.path, r.URL.Path == serverMetadataPath:
 			servePublic(w, r, g.serverMetadata())
 		case own == authorizePath:
@@ -45,7 +45,7 @@ func (g *Gate) Handler() http.Handler {
 		case own == tokenPath:
 			g.token(w, r, login)
 		default:
-			http.NotFound(w, r)
+			writeProblem(w, r, http.StatusNotFound, "There is nothing at this path, unless clients are led to Entra (discovery: entra).")
 		}
 	})
 }
@@ -96,12 +96,12 @@ func grants() []string { return []string{"authorization_code", "refresh_token"} 
 func authorize(w http.ResponseWriter, r *http.Request, login string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "This path takes only GET, HEAD.", http.StatusMethodNotAllowed)
+		writeProblem(w, r, http.StatusMethodNotAllowed, "This path takes only GET, HEAD.")
 		return
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxForm {
-		http.Error(w, "The query is not valid.", http.StatusBadRequest)
+		writeProblem(w, r, http.StatusBadRequest, "The query is not valid.")
 		return
 	}
 	query.Del(parameterResource)
@@ -114,7 +114,7 @@ func authorize(w http.ResponseWriter, r *http.Request, login string) {
 // its answer back. Nothing of either is kept or logged.
 func (g *Gate) token(w http.ResponseWriter, r *http.Request, login string) {
 	allowAnyPage(w.Header())
-	w.Header().Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+	w.Header().Set("Access-Control-Allow-Methods", "OPTIONS, POST")
 	w.Header().Set("Cache-Control", "no-store")
 	switch r.Method {
 	case http.MethodOptions:
@@ -122,8 +122,8 @@ func (g *Gate) token(w http.ResponseWriter, r *http.Request, login string) {
 		return
 	case http.MethodPost:
 	default:
-		w.Header().Set("Allow", "POST, OPTIONS")
-		oauthError(w, http.StatusMethodNotAllowed, "invalid_request", "This path takes only POST, OPTIONS.")
+		w.Header().Set("Allow", "OPTIONS, POST")
+		oauthError(w, http.StatusMethodNotAllowed, "invalid_request", "This path takes only OPTIONS, POST.")
 		return
 	}
 	form, err := readForm(r)

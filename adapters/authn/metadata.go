@@ -57,7 +57,7 @@ func (g *Gate) MetadataHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, found := g.metadataAdapter(r.URL.Path)
 		if !found {
-			http.NotFound(w, r)
+			writeProblem(w, r, http.StatusNotFound, "There is nothing at this path.")
 			return
 		}
 		servePublic(w, r, g.current.Load().config.Metadata(g.address, name))
@@ -94,7 +94,7 @@ func servePublic(w http.ResponseWriter, r *http.Request, document any) {
 	case http.MethodGet, http.MethodHead:
 	default:
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		http.Error(w, "This path takes only GET, HEAD, OPTIONS.", http.StatusMethodNotAllowed)
+		writeProblem(w, r, http.StatusMethodNotAllowed, "This path takes only GET, HEAD, OPTIONS.")
 		return
 	}
 	w.Header().Set("Cache-Control", "public, max-age=60")
@@ -109,6 +109,23 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(value)
+}
+
+// headerRequestID names a request in the logs of all parts.
+const headerRequestID = "X-Request-Id"
+
+// writeProblem answers with an error (RFC 9457).
+func writeProblem(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	// As above.
+	_ = json.NewEncoder(w).Encode(struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"requestId"`
+	}{"about:blank", http.StatusText(status), status, detail, r.Header.Get(headerRequestID)})
 }
 
 func allowAnyPage(h http.Header) {
