@@ -44,6 +44,8 @@ type Spec struct {
 	RequiredRoles []string `json:"requiredRoles"`
 	// Labels are the user's own names and values, for selecting in lists.
 	Labels map[string]string `json:"labels,omitempty"`
+	// ToolRules say which tools may be called. Nil means all.
+	ToolRules *ToolRules `json:"toolRules,omitempty"`
 }
 
 // Adapter is a stored adapter: the user's Spec and what the server adds.

@@ -58,6 +58,18 @@ func specs() *rapid.Generator[adapters.Spec] {
 			UseWorkloadIdentity:  rapid.Bool().Draw(t, "identity"),
 			RequiredRoles:        rapid.SliceOfN(near(`[a-z.]{1,4}`), 0, 3).Draw(t, "roles"),
 			Labels:               rapid.MapOfN(key, near(`[A-Za-z0-9]{1,4}`), 0, 2).Draw(t, "labels"),
+			ToolRules:            rapid.Ptr(toolRules(), true).Draw(t, "toolRules"),
+		}
+	})
+}
+
+func toolRules() *rapid.Generator[adapters.ToolRules] {
+	return rapid.Custom(func(t *rapid.T) adapters.ToolRules {
+		patterns := rapid.SliceOfN(near(`[a-z*]{1,3}`), 0, 3)
+		return adapters.ToolRules{
+			Allow:      patterns.Draw(t, "allow"),
+			Deny:       patterns.Draw(t, "deny"),
+			Expression: rapid.SampledFrom([]string{"", "true", strings.Repeat("é", 4096), strings.Repeat("é", 4097)}).Draw(t, "expression"),
 		}
 	})
 }
@@ -69,7 +81,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 7).Draw(t, "kept")
+		keep := rapid.IntRange(0, 8).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -87,6 +99,8 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.RequiredRoles = spec.RequiredRoles
 			case 7:
 				good.Labels = spec.Labels
+			case 8:
+				good.ToolRules = spec.ToolRules
 			}
 			spec = good
 		}

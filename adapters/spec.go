@@ -45,6 +45,7 @@ func (s Spec) Normalize() Spec {
 	if len(s.Labels) == 0 {
 		s.Labels = nil
 	}
+	s.ToolRules = s.ToolRules.normalize()
 	return s
 }
 

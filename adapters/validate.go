@@ -95,6 +95,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.length(s.Description, maxDescription, "/description")
 	f.roles(s.RequiredRoles)
 	f.labels(s.Labels)
+	f.toolRules(s.ToolRules)
 	return f
 }
 

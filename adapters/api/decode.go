@@ -50,7 +50,7 @@ func serverFields() []string { return []string{"id", "createdBy", "createdAt", "
 func userFields() []string {
 	return []string{
 		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
-		"description", "useWorkloadIdentity", "requiredRoles", "labels",
+		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules",
 	}
 }
 
@@ -74,6 +74,8 @@ func (d *specDecoder) field(path []string, name string) (err error) {
 		d.spec.RequiredRoles, err = d.list(path)
 	case "labels":
 		d.spec.Labels, err = d.texts(path)
+	case "toolRules":
+		d.spec.ToolRules, err = d.toolRules(path)
 	default:
 		if !slices.Contains(serverFields(), name) {
 			d.fault(path, unknownField(name))
