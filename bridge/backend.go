@@ -45,7 +45,7 @@ func newRemote(cfg Config, state *health.Health, log *slog.Logger) (*backend, er
 	}
 	proxy := remote.New(remote.Config{
 		URL:             u,
-		Policy:          launch.URLPolicy{AllowLoopback: cfg.AllowLoopback},
+		Policy:          cfg.remotePolicy(),
 		Admit:           state.Admit,
 		MaxBody:         int64(cfg.MaxBodyBytes),
 		ResponseTimeout: cfg.ResponseTimeout,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,7 +28,8 @@ type Config struct {
 	Lease        string        `placeholder:"FILE" help:"Lock file of the owner: when nobody holds it for 30 s, end."`
 	DrainTimeout time.Duration `default:"5m" help:"How long open sessions may last after SIGTERM."`
 
-	AllowLoopback bool `help:"Allow a remote URL on this machine's loopback addresses."`
+	AllowLoopback bool             `help:"Allow a remote URL on this machine's loopback addresses."`
+	DenyDial      []netip.AddrPort `placeholder:"IP:PORT" help:"Where the gateway listens: no remote server may be there. 0.0.0.0 and [::] mean every address of this machine."`
 
 	MaxSessions     int           `env:"MOORING_MAX_SESSIONS" default:"100" help:"Sessions, each with a server process, at a time."`
 	MaxInFlight     int           `env:"MOORING_MAX_IN_FLIGHT" default:"256" help:"Unanswered requests of one session."`
@@ -57,7 +59,7 @@ func (c Config) Validate() error {
 			fault("MCP_ARGS: %w", err)
 		}
 	default:
-		if err := launch.CheckURL(c.ProxyURL, launch.URLPolicy{AllowLoopback: c.AllowLoopback}); err != nil {
+		if err := launch.CheckURL(c.ProxyURL, c.remotePolicy()); err != nil {
 			fault("MCP_PROXY_URL: %w", err)
 		}
 	}
@@ -74,6 +76,11 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// remotePolicy says which addresses the remote server may have.
+func (c Config) remotePolicy() launch.URLPolicy {
+	return launch.URLPolicy{AllowLoopback: c.AllowLoopback, Own: c.DenyDial}
 }
 
 // ByteSize is a number of bytes, written plain or with KiB, MiB or GiB.

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 func TestValidate(t *testing.T) {
@@ -18,6 +22,10 @@ func TestValidate(t *testing.T) {
 		"loopback": {func(c *Config) {
 			c.Command, c.ProxyURL, c.AllowLoopback = "", "http://127.0.0.1/mcp", false
 		}, "MCP_PROXY_URL"},
+		"gateway": {func(c *Config) {
+			c.Command, c.ProxyURL = "", "http://localhost:8080/mcp"
+			c.AllowLoopback, c.DenyDial = true, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080")}
+		}, "the gateway's own"},
 		"socket": {func(c *Config) { c.Listen = "unix:s" }, "absolute"},
 		"zero":   {func(c *Config) { c.MaxSessions = 0 }, "max-sessions"},
 	} {
@@ -32,6 +40,22 @@ func TestValidate(t *testing.T) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+func TestDeniedAddressesAreRead(t *testing.T) {
+	var cfg Config
+	parser, err := kong.New(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse([]string{"--proxy-url", "http://x/mcp", "--deny-dial", "127.0.0.1:8080", "--deny-dial", "[::]:9090"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("[::]:9090")}
+	if !slices.Equal(cfg.remotePolicy().Own, want) {
+		t.Errorf("got %v, want %v", cfg.remotePolicy().Own, want)
 	}
 }
 

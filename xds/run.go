@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,14 +44,18 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	deployer, err := local.New(local.Config{
-		Store: store, AdaptersDir: cfg.AdaptersDir, RunDir: cfg.RunDir, Bridge: cfg.Bridge, Lease: cfg.Lease,
-		Environ: os.Environ(), Log: log, Metrics: registry,
-	})
+	translator, err := translate.New(settings(cfg))
 	if err != nil {
 		return err
 	}
-	translator, err := translate.New(translate.Settings{Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL})
+	remotes, err := remotePolicy(cfg)
+	if err != nil {
+		return err
+	}
+	deployer, err := local.New(local.Config{
+		Store: store, AdaptersDir: cfg.AdaptersDir, RunDir: cfg.RunDir, Bridge: cfg.Bridge, Lease: cfg.Lease,
+		Own: remotes.Own, Environ: os.Environ(), Log: log, Metrics: registry,
+	})
 	if err != nil {
 		return err
 	}
@@ -58,9 +64,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	})
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: store, Deployer: deployer, Programmer: loop,
-		// On one machine, servers on this machine are what a user may want to
-		// reach.
-		Check: api.LaunchCheck(launch.URLPolicy{AllowLoopback: true}),
+		Check: api.LaunchCheck(remotes),
 	})
 	handler, err := apiHandler(cfg, service, loop, log)
 	if err != nil {
@@ -75,6 +79,30 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
 		api: handler, ops: opsHandler(registry, loop, store, deployer),
 	})
+}
+
+func settings(cfg Config) translate.Settings {
+	return translate.Settings{Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL}
+}
+
+// remotePolicy says which addresses a remote server may have: on one machine,
+// servers on this machine are what a user may want to reach, but not the gateway
+// itself.
+func remotePolicy(cfg Config) (launch.URLPolicy, error) {
+	own, err := settings(cfg).Addresses()
+	if err != nil {
+		return launch.URLPolicy{}, err
+	}
+	public, err := url.Parse(cfg.PublicURL)
+	if err != nil {
+		return launch.URLPolicy{}, fmt.Errorf("public URL: %w", err)
+	}
+	port := public.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[public.Scheme]
+	}
+	host := net.JoinHostPort(strings.ToLower(public.Hostname()), port)
+	return launch.URLPolicy{AllowLoopback: true, Own: own, OwnHosts: []string{host}}, nil
 }
 
 func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, log *slog.Logger) (http.Handler, error) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/adapterstest"
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/envoy/envoytest"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
@@ -98,6 +99,23 @@ func TestRun(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheGatewayIsNoRemoteServer(t *testing.T) {
+	cfg := config("/nonexistent")
+	cfg.PublicURL = "https://Gateway.Example"
+	policy, err := remotePolicy(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for raw, allowed := range map[string]bool{
+		"http://localhost:8080/adapters/a/mcp": false, "http://127.0.0.1:9090/": false, "http://[::1]:8080/": false,
+		"https://gateway.example/adapters/a/mcp": false, "http://127.0.0.1:8000/mcp": true, "https://other.example/": true,
+	} {
+		if err := launch.CheckURL(raw, policy); (err == nil) != allowed {
+			t.Errorf("%s: %v", raw, err)
+		}
 	}
 }
 

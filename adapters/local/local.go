@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,9 @@ type Config struct {
 	// Lease is the file whose lock tells bridges that somebody still owns them.
 	// Empty means none: bridges then outlive a crash until the next start.
 	Lease string
+	// Own are the addresses that the gateway listens at, which no remote server
+	// may have: see launch.URLPolicy.
+	Own []netip.AddrPort
 	// Environ is the operator's environment, as of os.Environ. Bridges get what
 	// a list of names allows: search paths, proxies, certificates, settings of
 	// package tools. Nil means that they get only their adapter's variables.

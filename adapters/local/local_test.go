@@ -2,6 +2,7 @@ package local
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,7 @@ func TestBridgeGetsWhatItShould(t *testing.T) {
 
 	w := newWorld(t)
 	w.config.Lease = filepath.Join(filepath.Dir(w.pids), "lock")
+	w.config.Own = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("[::]:9090")}
 	w.config.Environ = []string{"PATH=/bin", "HOME=/h", "LC_ALL=C", "UV_CACHE_DIR=/u", "http_proxy=p", "AWS_SECRET=x", "MOORING_STATE=/s", "TZ=UTC", "broken"}
 	w.start()
 	a := w.adapter("a", 2, "TZ", "Europe/Berlin", "MCP_COMMAND", "x")
@@ -77,7 +79,8 @@ func TestBridgeGetsWhatItShould(t *testing.T) {
 		arguments := []string{
 			"--listen", "unix:" + i.Address, "--log-file", filepath.Join(w.dir(a, i), "bridge.log"),
 			"--state-dir", filepath.Join(w.dir(a, i), "state"), "--work-dir", filepath.Join(w.config.AdaptersDir, string(a.ID), "work"),
-			"--drain-timeout", "20s", "--allow-loopback", "--lease", w.config.Lease,
+			"--drain-timeout", "20s", "--allow-loopback",
+			"--deny-dial", "127.0.0.1:8080", "--deny-dial", "[::]:9090", "--lease", w.config.Lease,
 		}
 		if diff := cmp.Diff(arguments, saw.Arguments); diff != "" {
 			t.Errorf("arguments: -want +got\n%s", diff)

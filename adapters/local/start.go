@@ -90,6 +90,9 @@ func (r *replica) arguments() []string {
 		"--drain-timeout", cfg.DrainTimeout.String(),
 		"--allow-loopback",
 	}
+	for _, own := range cfg.Own {
+		arguments = append(arguments, "--deny-dial", own.String())
+	}
 	if cfg.Lease != "" {
 		arguments = append(arguments, "--lease", cfg.Lease)
 	}

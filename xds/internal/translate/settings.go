@@ -72,6 +72,17 @@ type resolved struct {
 	limits          Limits
 }
 
+// Addresses are those that the gateway listens at. It is an error when one of
+// them is not an address.
+func (s Settings) Addresses() ([]netip.AddrPort, error) {
+	public, publicErr := listenAddress("listen address", s.Listen)
+	ops, opsErr := listenAddress("operations address", s.OpsListen)
+	if err := errors.Join(publicErr, opsErr); err != nil {
+		return nil, err
+	}
+	return []netip.AddrPort{public, ops}, nil
+}
+
 func (s Settings) resolve() (resolved, error) {
 	public, publicErr := listenAddress("listen address", s.Listen)
 	ops, opsErr := listenAddress("operations address", s.OpsListen)
