@@ -33,6 +33,10 @@ prerequisites: # one line for each that is missing, all at once
 		"Node 18 or newer with npm; install it from https://nodejs.org, or your distribution's nodejs and npm"; \
 	exit $$missing
 
+.PHONY: compiler
+compiler: # the race detector is linked with it
+	@command -v "$${CC:-cc}" >/dev/null || { echo "missing: a C compiler, for the race detector; install your distribution's gcc and libc6-dev" >&2; exit 1; }
+
 .PHONY: build
 build: ## build the four programs into .build/bin
 	@mkdir -p $(BIN)
@@ -41,11 +45,11 @@ build: ## build the four programs into .build/bin
 	@$(GO) build -o $(BIN)/mooring ./envoy
 
 .PHONY: test
-test: prerequisites tools ## run all tests, end to end ones with a real Envoy included
+test: prerequisites compiler tools ## run all tests, end to end ones with a real Envoy included
 	$(GO) test -race -timeout 15m ./...
 
 .PHONY: e2e
-e2e: prerequisites tools ## run only the end to end tests
+e2e: prerequisites compiler tools ## run only the end to end tests
 	$(GO) test -race -timeout 15m ./envoy/e2e/...
 
 .PHONY: golden
