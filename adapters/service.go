@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// withdrawLimit is how long Delete waits for Envoy, which answers within
+// milliseconds unless it is not there.
+const withdrawLimit = time.Second
+
 // updateAttempts is how often an unconditional change is tried again when
 // another one came between reading the record and writing it.
 const updateAttempts = 10
@@ -17,6 +21,9 @@ type Programmer interface {
 	// Programmed is the ConditionProgrammed of a: True once Envoy has accepted
 	// the current configuration, False when it refused it, else Unknown.
 	Programmed(a Adapter) Condition
+	// Withdrawn returns once no Envoy serves the adapter of that id, which was
+	// deleted, or ctx ends.
+	Withdrawn(ctx context.Context, id UID)
 }
 
 // ServiceConfig is what a Service works with.
@@ -29,7 +36,8 @@ type ServiceConfig struct {
 	Check func(Spec) []Fault
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Programmer adds ConditionProgrammed to each Status. Nil leaves it out.
+	// Programmer adds ConditionProgrammed to each Status, and holds Delete back
+	// until Envoy knows. Nil means neither.
 	Programmer Programmer
 	// Limits are the operator's. The zero value is the default.
 	Limits Limits
@@ -179,8 +187,9 @@ func lostRace(a Adapter, err error) (Adapter, error) {
 	return a, nil
 }
 
-// Delete removes the adapter of that name. The error of guard, ErrNotFound, or
-// ErrStale when others keep changing it.
+// Delete removes the adapter of that name, and returns when Envoy does not serve
+// it any more, or was waited for in vain for a second. The error of guard,
+// ErrNotFound, or ErrStale when others keep changing it.
 func (s *Service) Delete(ctx context.Context, name string, guard Guard) error {
 	for attempt := 1; ; attempt++ {
 		current, err := s.Get(ctx, name)
@@ -192,12 +201,22 @@ func (s *Service) Delete(ctx context.Context, name string, guard Guard) error {
 		}
 		err = s.cfg.Store.Delete(ctx, name, current.Revision)
 		if err == nil {
+			s.awaitWithdrawn(ctx, current.ID)
 			return nil
 		}
 		if !errors.Is(err, ErrStale) || attempt == updateAttempts {
 			return fmt.Errorf("deleting adapter %q: %w", name, err)
 		}
 	}
+}
+
+func (s *Service) awaitWithdrawn(ctx context.Context, id UID) {
+	if s.cfg.Programmer == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, withdrawLimit)
+	defer cancel()
+	s.cfg.Programmer.Withdrawn(ctx, id)
 }
 
 // Logs writes a replica's log to w, as Deployer.Logs does. ErrNotFound where a

@@ -283,10 +283,34 @@ func TestWait(t *testing.T) {
 	})
 }
 
-type fakeProgrammer struct {
-	mu     sync.Mutex
-	status string
+func TestDeleteWaitsForEnvoy(t *testing.T) {
+	programmer := &fakeProgrammer{status: adapters.StatusTrue}
+	w := newWorld(func(cfg *adapters.ServiceConfig) { cfg.Programmer = programmer })
+	a := w.create(t, valid())
+	programmer.withdraw = func(ctx context.Context, id adapters.UID) {
+		if _, err := w.store.Get(t.Context(), a.Name); !errors.Is(err, adapters.ErrNotFound) || id != a.ID {
+			t.Errorf("waiting for %s while the store says %v", id, err)
+		}
+		if _, bounded := ctx.Deadline(); !bounded {
+			t.Error("an Envoy that does not answer is waited for without end")
+		}
+		programmer.set("withdrawn")
+	}
+	if err := w.service.Delete(t.Context(), a.Name, func(adapters.Adapter) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if programmer.Programmed(a).Status != "withdrawn" {
+		t.Error("Delete did not wait")
+	}
 }
+
+type fakeProgrammer struct {
+	mu       sync.Mutex
+	status   string
+	withdraw func(context.Context, adapters.UID)
+}
+
+func (p *fakeProgrammer) Withdrawn(ctx context.Context, id adapters.UID) { p.withdraw(ctx, id) }
 
 func (p *fakeProgrammer) set(status string) {
 	p.mu.Lock()

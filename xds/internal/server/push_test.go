@@ -273,3 +273,23 @@ func TestSameNameAgain(t *testing.T) {
 		return strings.HasPrefix(g.ask("POST", "/adapters/one/mcp").body, "r1\n")
 	})
 }
+
+// TestDeletedAdapterIsUnknownAtOnce: once its routes are withdrawn, requests go
+// to the API, whatever becomes of its replicas.
+func TestDeletedAdapterIsUnknownAtOnce(t *testing.T) {
+	g := newGateway(t, nil)
+	instance := g.replica("r")
+	g.startEnvoy()
+	for range 20 {
+		a := g.add("one", instance)
+		g.awaitProgrammed(a, "True")
+		if err := g.store.Delete(t.Context(), a.Name, a.Revision); err != nil {
+			t.Fatal(err)
+		}
+		g.deployer.SetInstances(a.ID)
+		g.loop.Withdrawn(t.Context(), a.ID)
+		if got := g.ask("POST", "/adapters/one/mcp"); got.body != "api POST /adapters/one/mcp" {
+			t.Fatalf("after the end of the adapter: %v", got)
+		}
+	}
+}

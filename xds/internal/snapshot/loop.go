@@ -73,6 +73,8 @@ type Loop struct {
 	started time.Time
 	// last are the rows of the last round. Only Run uses them.
 	last map[adapters.UID]row
+	// changes tells of every change of state.
+	changes adapters.Notifier
 
 	mu    sync.Mutex
 	state state

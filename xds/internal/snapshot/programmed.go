@@ -36,8 +36,10 @@ func (l *Loop) Programmed(a adapters.Adapter) adapters.Condition {
 	return rec.condition
 }
 
-// refresh finds every adapter's condition again. The caller holds l.mu.
+// refresh finds every adapter's condition again, and tells who waits for a
+// change. The caller holds l.mu.
 func (l *Loop) refresh() {
+	defer l.changes.Notify()
 	now := time.Now().UTC()
 	for _, rec := range l.state.records {
 		c := l.state.conditionOf(rec)
@@ -65,7 +67,7 @@ func (s *state) conditionOf(rec *record) adapters.Condition {
 		c.Message = "Envoy refused a configuration that this adapter was part of; it is tried again."
 	case len(s.streams) == 0:
 		c.Status, c.Reason, c.Message = "Unknown", reasonNoEnvoy, "No Envoy is connected to the control plane."
-	case s.accepted(resourcev3.ClusterType, rec) && s.acceptedRoutes(rec):
+	case s.accepted(resourcev3.ClusterType, rec) && s.acceptedRoutes(rec.routesSince):
 		c.Status, c.Reason, c.Message = "True", reasonAccepted, "Envoy has accepted the configuration."
 	default:
 		c.Status, c.Reason, c.Message = "Unknown", reasonPending, "Envoy has not answered yet."
@@ -84,9 +86,11 @@ func (s *state) accepted(typ resourcev3.Type, rec *record) bool {
 	return true
 }
 
-func (s *state) acceptedRoutes(rec *record) bool {
+// acceptedRoutes reports whether every Envoy works with the route configuration
+// of that number or a later one.
+func (s *state) acceptedRoutes(since int64) bool {
 	for _, stream := range s.streams {
-		if stream.routes(s.routeNumbers) < rec.routesSince {
+		if stream.routes(s.routeNumbers) < since {
 			return false
 		}
 	}
