@@ -45,6 +45,22 @@ func (h *held) flows() {
 	}
 }
 
+// resumes reads the broken stream to its end and goes on with a new one after
+// the last event that came.
+func (h *held) resumes(session harness.Raw) {
+	h.t.Helper()
+	_, err := h.stream.Until("never")
+	if !ended(err) {
+		h.t.Fatalf("the stream of a killed Envoy: %v", err)
+	}
+	last := h.stream.LastID
+	if h.stream, err = session.Resume(limited(h.t, time.Minute), last); err != nil {
+		h.t.Fatalf("resuming after event %q: %v", last, err)
+	}
+	h.t.Cleanup(func() { _ = h.stream.Close() })
+	h.flows()
+}
+
 // release ends the call and fails the test unless its result arrives.
 func (h *held) release() {
 	h.t.Helper()
@@ -164,10 +180,13 @@ func TestKillEnvoy(t *testing.T) {
 	m.Deploy(m.TestServer("a", 2))
 	session := m.Initialize("a")
 	process := session.MustCall("who")
+	held := hold(t, session)
 	killed := time.Now()
 	m.Kill(m.PID("envoy"))
 	saysBack(t, m, "envoy", killed)
 	recovers(t, session, process)
+	held.resumes(session)
+	held.release()
 }
 
 // TestKillBridge: its sessions end with 404, which makes clients begin new

@@ -108,6 +108,11 @@ func (r Raw) Stream(ctx context.Context) (*Stream, error) {
 	return r.open(ctx, http.MethodGet, "")
 }
 
+// Resume opens the stream that the event belongs to again, after that event.
+func (r Raw) Resume(ctx context.Context, lastID string) (*Stream, error) {
+	return r.open(ctx, http.MethodGet, "", "Last-Event-Id", lastID)
+}
+
 // CallStream calls a tool, with the progress token "p", and returns the stream
 // of its answer, which must be one.
 func (r Raw) CallStream(ctx context.Context, tool, arguments string) (*Stream, error) {
@@ -116,12 +121,12 @@ func (r Raw) CallStream(ctx context.Context, tool, arguments string) (*Stream, e
 		tool, arguments))
 }
 
-func (r Raw) open(ctx context.Context, method, body string) (*Stream, error) {
+func (r Raw) open(ctx context.Context, method, body string, more ...string) (*Stream, error) {
 	req, err := http.NewRequestWithContext(ctx, method, r.m.URL(r.path), strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	headers := r.headers()
+	headers := append(r.headers(), more...)
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
@@ -150,6 +155,9 @@ func (r Raw) headers() []string {
 
 // Stream is an open stream of events.
 type Stream struct {
+	// LastID is the id of the last event that was read.
+	LastID string
+
 	body  io.ReadCloser
 	lines *bufio.Reader
 }
@@ -161,6 +169,9 @@ func (s *Stream) Next() (string, error) {
 		line, err := s.lines.ReadString('\n')
 		if err != nil {
 			return "", err
+		}
+		if id, ok := strings.CutPrefix(line, "id:"); ok {
+			s.LastID = strings.TrimSpace(id)
 		}
 		if data, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "data:"); ok && strings.TrimSpace(data) != "" {
 			return strings.TrimSpace(data), nil

