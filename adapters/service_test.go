@@ -1,7 +1,6 @@
 package adapters_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -240,86 +239,4 @@ func TestPatchGivesUp(t *testing.T) {
 	if err := w.service.Delete(t.Context(), "one", disturb); !errors.Is(err, adapters.ErrStale) {
 		t.Errorf("delete: got error %v, want ErrStale", err)
 	}
-}
-
-func TestWait(t *testing.T) {
-	ready := adapters.Instance{ID: "a", State: adapters.InstanceReady}
-	t.Run("until ready", func(t *testing.T) {
-		w := newWorld()
-		a := w.create(t, valid())
-		waited := make(chan struct{})
-		go func() { w.service.Wait(t.Context(), a); close(waited) }()
-		w.deployer.SetInstances(a.ID, adapters.Instance{State: adapters.InstanceStarting})
-		w.deployer.SetInstances(a.ID, ready)
-		<-waited
-	})
-	t.Run("until programmed", func(t *testing.T) {
-		programmer := &fakeProgrammer{status: adapters.StatusUnknown}
-		w := newWorld(func(cfg *adapters.ServiceConfig) { cfg.Programmer = programmer })
-		a := w.create(t, valid())
-		w.deployer.SetInstances(a.ID, ready)
-		waited := make(chan struct{})
-		go func() { w.service.Wait(t.Context(), a); close(waited) }()
-		programmer.set(adapters.StatusTrue)
-		<-waited
-	})
-	t.Run("until failed", func(t *testing.T) {
-		w := newWorld()
-		a := w.create(t, valid())
-		w.deployer.SetInstances(a.ID, adapters.Instance{State: adapters.InstanceFailed})
-		w.service.Wait(t.Context(), a)
-	})
-	t.Run("for nothing", func(t *testing.T) {
-		w := newWorld()
-		spec := valid()
-		spec.ReplicaCount = 0
-		w.service.Wait(t.Context(), w.create(t, spec))
-	})
-	t.Run("until the end", func(t *testing.T) {
-		w := newWorld()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		w.service.Wait(ctx, w.create(t, valid()))
-	})
-}
-
-func TestDeleteWaitsForEnvoy(t *testing.T) {
-	programmer := &fakeProgrammer{status: adapters.StatusTrue}
-	w := newWorld(func(cfg *adapters.ServiceConfig) { cfg.Programmer = programmer })
-	a := w.create(t, valid())
-	programmer.withdraw = func(ctx context.Context, id adapters.UID) {
-		if _, err := w.store.Get(t.Context(), a.Name); !errors.Is(err, adapters.ErrNotFound) || id != a.ID {
-			t.Errorf("waiting for %s while the store says %v", id, err)
-		}
-		if _, bounded := ctx.Deadline(); !bounded {
-			t.Error("an Envoy that does not answer is waited for without end")
-		}
-		programmer.set("withdrawn")
-	}
-	if err := w.service.Delete(t.Context(), a.Name, func(adapters.Adapter) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if programmer.Programmed(a).Status != "withdrawn" {
-		t.Error("Delete did not wait")
-	}
-}
-
-type fakeProgrammer struct {
-	mu       sync.Mutex
-	status   string
-	withdraw func(context.Context, adapters.UID)
-}
-
-func (p *fakeProgrammer) Withdrawn(ctx context.Context, id adapters.UID) { p.withdraw(ctx, id) }
-
-func (p *fakeProgrammer) set(status string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.status = status
-}
-
-func (p *fakeProgrammer) Programmed(adapters.Adapter) adapters.Condition {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return adapters.Condition{Type: adapters.ConditionProgrammed, Status: p.status, Reason: "Told"}
 }
