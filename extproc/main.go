@@ -24,6 +24,8 @@ type Config struct {
 	Listen       string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
 	MaxBodyBytes int64         `default:"4194304" help:"Size of the largest request body."`
 	SessionTTL   time.Duration `default:"24h" help:"How long a session may live."`
+	Auth         string        `env:"MOORING_AUTH" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)." placeholder:"FILE"`
+	APIKeys      string        `name:"api-keys" help:"File that keeps the API keys; needed with --auth." placeholder:"FILE"`
 	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
 }
 
@@ -34,6 +36,9 @@ func (c *Config) Validate() error {
 	}
 	if c.SessionTTL < time.Second {
 		return fmt.Errorf("session-ttl must be at least a second")
+	}
+	if c.Auth != "" && (c.APIKeys == "" || c.PublicURL == "") {
+		return fmt.Errorf("auth needs api-keys and public-url")
 	}
 	return nil
 }

@@ -20,7 +20,6 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
@@ -48,10 +47,14 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	who, keepIdentity, err := openIdentity(cfg, log)
+	if err != nil {
+		return err
+	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	processor := server.New(&decide.Judge{
-		Authenticator: authn.Development{},
+		Authenticator: who,
 		Sessions:      session.NewCodec(ring, cfg.SessionTTL, time.Now),
 		Origins:       origins,
 		MaxBody:       cfg.MaxBodyBytes,
@@ -68,6 +71,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ring.Run(ctx) })
+	group.Go(func() error { return keepIdentity(ctx) })
 	group.Go(func() error { return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor) })
 	group.Go(func() error { return serveOps(ctx, ops, reg) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())

@@ -27,7 +27,8 @@ type Sessions interface {
 
 // Judge judges requests. It is safe for use by several goroutines.
 type Judge struct {
-	// Authenticator finds out who asks.
+	// Authenticator finds out who asks. Where it has a method ForAdapter, as
+	// authn.Gate does, that of the adapter is asked.
 	Authenticator authn.Authenticator
 	// Sessions are the sessions of the legacy era.
 	Sessions Sessions
@@ -99,7 +100,7 @@ func (j *Judge) Head(ctx context.Context, policy contract.Policy, head Head) (*R
 	if refusal := j.form(head); refusal != nil {
 		return nil, r.refuse(refusal)
 	}
-	principal, err := j.Authenticator.Authenticate(ctx, head.Header)
+	principal, err := authn.ForAdapter(j.Authenticator, policy.Adapter).Authenticate(ctx, head.Header)
 	if err != nil {
 		return nil, r.refuse(unauthenticated(err))
 	}

@@ -82,9 +82,9 @@ func forbidden() *Refusal {
 // becomes that of the metric.
 func unauthenticated(err error) *Refusal {
 	cause := authn.AsRefusal(err)
-	r := refusal(http.StatusUnauthorized, codeInvalidRequest, string(cause.Reason), cause.Message)
-	if cause.Reason == authn.ReasonUnavailable {
-		r.Status, r.Code = http.StatusServiceUnavailable, codeInternal
+	r := refusal(cause.Status(), codeInvalidRequest, string(cause.Reason), cause.Message)
+	if r.Status == http.StatusServiceUnavailable {
+		r.Code = codeInternal
 		r.Header = []Field{{"retry-after", "1"}}
 	}
 	if challenge := cause.Challenge(); challenge != "" {
