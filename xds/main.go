@@ -29,6 +29,8 @@ type Config struct {
 	Listen      string     `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where Envoy serves MCP and the API (${default})."`
 	OpsListen   string     `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where Envoy serves metrics (${default})."`
 	PublicURL   string     `placeholder:"URL" help:"The gateway's address to the world: requests for other hosts are refused (http:// and the address of --listen)."`
+	Auth        string     `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
+	APIKeys     string     `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
 	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error (${default})."`
 }
 
@@ -42,6 +44,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Listen == c.OpsListen {
 		faults = append(faults, fmt.Errorf("--listen and --ops-listen are both %s", c.Listen))
+	}
+	if c.Auth != "" && c.APIKeys == "" {
+		faults = append(faults, errors.New("--auth needs --api-keys"))
 	}
 	if c.PublicURL == "" {
 		c.PublicURL = "http://" + c.Listen

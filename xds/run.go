@@ -18,7 +18,6 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
-	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/bolt"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/local"
@@ -66,7 +65,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		Store: store, Deployer: deployer, Programmer: loop,
 		Check: api.LaunchCheck(remotes),
 	})
-	handler, err := apiHandler(cfg, service, loop, log)
+	who, err := openIdentity(cfg, log)
+	if err != nil {
+		return err
+	}
+	handler, err := apiHandler(cfg, service, loop, who, log)
 	if err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
 	return serve(ctx, listeners, parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
-		api: handler, ops: opsHandler(registry, loop, store, deployer),
+		identity: who.run, api: handler, ops: opsHandler(registry, loop, store, deployer),
 	})
 }
 
@@ -105,13 +108,13 @@ func remotePolicy(cfg Config) (launch.URLPolicy, error) {
 	return launch.URLPolicy{AllowLoopback: true, Own: own, OwnHosts: []string{host}}, nil
 }
 
-func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, log *slog.Logger) (http.Handler, error) {
+func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who identity, log *slog.Logger) (http.Handler, error) {
 	hosts, origins, err := api.AllowedFrom(cfg.PublicURL, cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
 	return api.New(api.Config{
-		Service: service, Authenticator: authn.Development{}, Log: log,
+		Service: service, Authenticator: who.authenticator, Discovery: who.discovery, APIKeys: who.apiKeys, Log: log,
 		AllowedHosts: hosts, AllowedOrigins: origins, Ready: loop.Ready,
 	}), nil
 }
@@ -121,6 +124,7 @@ type parts struct {
 	deployer  adapters.Deployer
 	loop      *snapshot.Loop
 	discovery *server.Server
+	identity  func(ctx context.Context) error
 	api, ops  http.Handler
 }
 
@@ -132,6 +136,7 @@ func serve(ctx context.Context, listeners []net.Listener, p parts) error {
 	go func() { deployed <- p.deployer.Run(ctx) }()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.loop.Run(groupCtx) })
+	group.Go(func() error { return p.identity(groupCtx) })
 	group.Go(func() error { return p.discovery.Serve(groupCtx, listeners[0]) })
 	group.Go(func() error { return serveHTTP(groupCtx, listeners[1], p.api) })
 	group.Go(func() error { return serveHTTP(groupCtx, listeners[2], p.ops) })

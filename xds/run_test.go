@@ -119,6 +119,34 @@ func TestTheGatewayIsNoRemoteServer(t *testing.T) {
 	}
 }
 
+// TestRunWithIdentity: who may call is what auth.yaml says, and nothing else.
+func TestRunWithIdentity(t *testing.T) {
+	cfg := config(envoytest.SocketDir(t))
+	cfg.Auth, cfg.APIKeys = filepath.Join(t.TempDir(), "auth.yaml"), filepath.Join(t.TempDir(), "apikeys.json")
+	if err := run(t.Context(), cfg, quiet()); err == nil || !strings.Contains(err.Error(), "auth.yaml") {
+		t.Errorf("without the file: %v", err)
+	}
+	if err := os.WriteFile(cfg.Auth, []byte("apiKeys: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, cfg, quiet()) }()
+	awaitReady(t, cfg.OpsSocket)
+	for path, want := range map[string]int{
+		"/adapters": 401, "/adapters/none": 401, "/adapters/none/mcp": 401, "/apikeys": 401, "/.well-known/oauth-protected-resource": 200,
+	} {
+		if status, body, err := get(cfg.APISocket, path); err != nil || status != want {
+			t.Errorf("%s: %d %s, error %v", path, status, body, err)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRunNamesWhatIsWrong(t *testing.T) {
 	dir := envoytest.SocketDir(t)
 	for name, spoil := range map[string]func(*Config){
@@ -203,7 +231,7 @@ func partsFor(t *testing.T, store adapters.Store, deployer adapters.Deployer) pa
 	})
 	return parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, quiet()),
-		api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer),
+		identity: func(ctx context.Context) error { <-ctx.Done(); return nil }, api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer),
 	}
 }
 

@@ -46,11 +46,14 @@ func misdirected() *routev3.VirtualHost {
 	return &routev3.VirtualHost{
 		Name:    "misdirected",
 		Domains: []string{"*"},
-		Routes: []*routev3.Route{{
-			Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
-			Action:               directResponse(421),
-			TypedPerFilterConfig: outsideAdapters(),
-		}},
+		Routes: []*routev3.Route{
+			connectRoute(),
+			{
+				Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+				Action:               directResponse(421),
+				TypedPerFilterConfig: outsideAdapters(),
+			},
+		},
 	}
 }
 
@@ -96,6 +99,7 @@ func endpointPath(name string) string { return "/adapters/" + name + "/mcp" }
 // unknown adapters included: the control plane authenticates, then answers 404.
 func apiRoutes() []*routev3.Route {
 	return []*routev3.Route{
+		connectRoute(),
 		{
 			Match: &routev3.RouteMatch{
 				PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"},
@@ -105,6 +109,17 @@ func apiRoutes() []*routev3.Route {
 			TypedPerFilterConfig: outsideAdapters(),
 		},
 		apiRoute(),
+	}
+}
+
+// connectRoute refuses CONNECT, which has no path and so matches no other route:
+// a request without a route would be shown to the external processor without a
+// policy.
+func connectRoute() *routev3.Route {
+	return &routev3.Route{
+		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_ConnectMatcher_{ConnectMatcher: &routev3.RouteMatch_ConnectMatcher{}}},
+		Action:               directResponse(405),
+		TypedPerFilterConfig: outsideAdapters(),
 	}
 }
 
@@ -122,13 +137,16 @@ func apiRoute() *routev3.Route {
 }
 
 // outsideAdapters switches off what only adapters' endpoints need. Routes that
-// do not say so keep it: forgetting fails closed.
+// do not say so keep it: forgetting fails closed. What the control plane answers
+// is its own, so that it may say to which pages (RFC 9728 is for all).
 func outsideAdapters() map[string]*anypb.Any {
 	off := packed(&routev3.FilterConfig{Disabled: true})
 	return map[string]*anypb.Any{
 		contract.FilterExtProc: off,
 		filterStatefulSession:  off,
 		filterStripRequest:     off,
+
+		contract.FilterStripResponse: off,
 	}
 }
 
