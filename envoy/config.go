@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -17,6 +18,8 @@ type Config struct {
 	PublicURL string `env:"MOORING_PUBLIC_URL" placeholder:"URL" help:"What the world calls the gateway (http:// and the address of --listen)."`
 	Envoy     string `env:"MOORING_ENVOY" placeholder:"FILE" help:"Envoy to run (the one of make tools, else the one on PATH)."`
 	LogLevel  string `env:"MOORING_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What the parts write into their logs: debug, info, warn or error (${default})."`
+	Auth      string `env:"MOORING_AUTH" placeholder:"FILE" help:"Whose credentials are accepted: auth.yaml (none: development mode, in which callers say themselves who they are)."`
+	APIKeys   string `name:"api-keys" env:"MOORING_API_KEYS" placeholder:"FILE" help:"File that keeps API keys (apikeys.json in the state folder)."`
 
 	AnonymousNetwork bool `name:"dangerously-let-the-network-in-without-identity" help:"Allow --listen and --ops-listen on addresses that others reach, although every caller there is an administrator who may run programs as you."`
 }
@@ -25,16 +28,21 @@ type Config struct {
 func (c *Config) Validate() error {
 	var faults []error
 	for _, s := range []struct {
-		flag  string
-		value *string
-	}{{"--listen", &c.Listen}, {"--ops-listen", &c.OpsListen}} {
+		flag       string
+		value      *string
+		identified bool
+		why        string
+	}{
+		{"--listen", &c.Listen, c.Auth != "", " (development mode; --auth ends it)"},
+		{"--ops-listen", &c.OpsListen, false, " there"},
+	} {
 		addr, err := parseAddress(*s.value)
 		switch {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("%s %s: %w", s.flag, *s.value, err))
-		case !addr.Addr().IsLoopback() && !c.AnonymousNetwork:
-			faults = append(faults, fmt.Errorf("%s %s: callers are not identified (development mode), so only an address of this machine alone is allowed, such as 127.0.0.1:%d",
-				s.flag, *s.value, addr.Port()))
+		case !addr.Addr().IsLoopback() && !c.AnonymousNetwork && !s.identified:
+			faults = append(faults, fmt.Errorf("%s %s: callers are not identified%s, so only an address of this machine alone is allowed, such as 127.0.0.1:%d",
+				s.flag, *s.value, s.why, addr.Port()))
 		default:
 			*s.value = addr.String()
 		}
@@ -42,6 +50,7 @@ func (c *Config) Validate() error {
 	if c.Listen == c.OpsListen {
 		faults = append(faults, fmt.Errorf("--listen and --ops-listen are both %s", c.Listen))
 	}
+	faults = append(faults, c.validateIdentity()...)
 	if c.PublicURL == "" {
 		c.PublicURL = "http://" + c.Listen
 	}
@@ -50,6 +59,27 @@ func (c *Config) Validate() error {
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	return errors.Join(faults...)
+}
+
+// validateIdentity makes paths absolute, since the parts run elsewhere. Tokens
+// are meant for the public URL, so it must be one that clients use.
+func (c *Config) validateIdentity() []error {
+	var faults []error
+	for _, path := range []*string{&c.Auth, &c.APIKeys} {
+		if *path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		*path = absolute
+	}
+	if addr, err := netip.ParseAddrPort(c.Listen); err == nil && addr.Addr().IsUnspecified() && c.Auth != "" && c.PublicURL == "" {
+		faults = append(faults, fmt.Errorf("--public-url is needed: tokens are meant for an address that clients use, and not for %s", c.Listen))
+	}
+	return faults
 }
 
 // parseAddress takes an IP address or localhost, with a port.

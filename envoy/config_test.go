@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,8 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		{func(c *Config) { c.Listen = "0.0.0.0:8080" }, "only an address of this machine alone is allowed, such as 127.0.0.1:8080"},
 		{func(c *Config) { c.Listen = ":8080" }, "--listen :8080: callers are not identified"},
+		{func(c *Config) { c.Auth, c.Listen = "auth.yaml", "0.0.0.0:8080" }, "--public-url is needed"},
+		{func(c *Config) { c.Auth, c.OpsListen = "auth.yaml", "0.0.0.0:9090" }, "--ops-listen 0.0.0.0:9090: callers are not identified there"},
 		{func(c *Config) { c.OpsListen = "192.0.2.1:9090" }, "--ops-listen 192.0.2.1:9090: callers"},
 		{func(c *Config) { c.Listen = "8080" }, "not an address with a port"},
 		{func(c *Config) { c.Listen = "example.com:80" }, "not an IP address"},
@@ -54,6 +57,17 @@ func TestTheNetworkOnlyByTheLongFlag(t *testing.T) {
 	c.Listen, c.AnonymousNetwork = "0.0.0.0:8080", true
 	if err := c.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheNetworkWithIdentity(t *testing.T) {
+	c := valid()
+	c.Listen, c.Auth, c.APIKeys, c.PublicURL = "0.0.0.0:8080", "auth.yaml", "keys.json", "https://gateway.example"
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if !filepath.IsAbs(c.Auth) || !filepath.IsAbs(c.APIKeys) {
+		t.Errorf("the parts look elsewhere for %s and %s", c.Auth, c.APIKeys)
 	}
 }
 

@@ -44,22 +44,26 @@ func signals(parent context.Context, say supervise.Say) (ctx context.Context, fo
 
 // welcome tells what is there and what to try first.
 func welcome(cfg Config, folder *state.Folder) {
+	identity, credential := "development mode: whoever reaches the gateway administers it", ""
+	if cfg.Auth != "" {
+		identity, credential = cfg.Auth, `-H "Authorization: Bearer $TOKEN" `
+	}
 	fmt.Printf(`
   Gateway   %[1]s
   Adapters  %[1]s/adapters (API: %[1]s/openapi.json)
   Metrics   http://%[2]s/metrics/envoy, /metrics/xds, /metrics/extproc
   Logs      %[3]s
-  Identity  development mode: whoever reaches the gateway administers it
+  Identity  %[4]s
 
 Try:
-  curl -H 'Content-Type: application/json' %[1]s/adapters -d '{
+  curl %[5]s-H 'Content-Type: application/json' %[1]s/adapters -d '{
     "name": "time", "imageName": "mcp-proxy", "imageVersion": "1.0.0",
     "environmentVariables": {"MCP_COMMAND": "uvx", "MCP_ARGS": "mcp-server-time --local-timezone=UTC"}}'
   and point an MCP client at %[1]s/adapters/time/mcp
 
 Ctrl-C stops everything; adapters come back with the next start.
 
-`, cfg.PublicURL, cfg.OpsListen, folder.Logs())
+`, cfg.PublicURL, cfg.OpsListen, folder.Logs(), identity, credential)
 }
 
 func announce(folder *state.Folder, programs locate.Programs) {

@@ -70,22 +70,34 @@ func (l launch) parts() []supervise.Part {
 }
 
 func (l launch) extProcArgs() []string {
-	return []string{
+	return append([]string{
 		"--socket", l.folder.Socket(extProcSocket), "--ops-socket", l.folder.Socket(extProcOpsSocket),
 		"--session-keys", l.folder.SessionKeys(), "--public-url", l.cfg.PublicURL, "--listen", l.cfg.Listen,
 		"--log-level", l.cfg.LogLevel,
-	}
+	}, l.identityArgs()...)
 }
 
 func (l launch) xdsArgs() []string {
-	return []string{
+	return append([]string{
 		"--db", l.folder.Database(), "--adapters-dir", l.folder.Adapters(), "--run-dir", l.folder.Runtime(),
 		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
 		"--ops-socket", l.folder.Socket(xdsOpsSocket),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,
 		"--log-level", l.cfg.LogLevel,
+	}, l.identityArgs()...)
+}
+
+// identityArgs are the same for all who judge credentials.
+func (l launch) identityArgs() []string {
+	if l.cfg.Auth == "" {
+		return nil
 	}
+	keys := l.cfg.APIKeys
+	if keys == "" {
+		keys = l.folder.APIKeys()
+	}
+	return []string{"--auth", l.cfg.Auth, "--api-keys", keys}
 }
 
 func (l launch) envoyArgs() []string {

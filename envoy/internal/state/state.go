@@ -74,6 +74,9 @@ func (f *Folder) Adapters() string { return filepath.Join(f.root, "adapters") }
 // SessionKeys holds the keys that sign sessions.
 func (f *Folder) SessionKeys() string { return filepath.Join(f.root, "keys", "session") }
 
+// APIKeys keeps API keys, unless they are kept elsewhere.
+func (f *Folder) APIKeys() string { return filepath.Join(f.root, "apikeys.json") }
+
 // Bootstrap is the file that Envoy starts from.
 func (f *Folder) Bootstrap() string { return filepath.Join(f.root, "envoy.yaml") }
 
