@@ -112,13 +112,13 @@ func apiRoutes() []*routev3.Route {
 	}
 }
 
-// connectRoute refuses CONNECT, which has no path and so matches no other route:
-// a request without a route would be shown to the external processor without a
-// policy.
+// connectRoute is for CONNECT, which has no path and so matches no other route:
+// without one it would be shown to the external processor, with no policy. Envoy
+// refuses it by itself, since it is an upgrade that is not enabled.
 func connectRoute() *routev3.Route {
 	return &routev3.Route{
 		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_ConnectMatcher_{ConnectMatcher: &routev3.RouteMatch_ConnectMatcher{}}},
-		Action:               directResponse(405),
+		Action:               directResponse(403),
 		TypedPerFilterConfig: outsideAdapters(),
 	}
 }
