@@ -1,7 +1,9 @@
 package local
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,8 +76,11 @@ func (d *Deployer) adoptFolder(dir string) (*replica, bool) {
 		return nil, false
 	}
 	rec, err := readRecord(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false // it was stopped in order
+	}
 	if err != nil {
-		d.cfg.Log.Warn("replica of an earlier start has no record", "error", err)
+		d.cfg.Log.Warn("replica of an earlier start is not known by its record", "error", err)
 		return nil, false
 	}
 	p, alive := rec.open(d.boot)

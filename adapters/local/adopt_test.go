@@ -213,3 +213,22 @@ func TestRecycledPidIsNotTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStartAfterAnOrderlyStopIsQuiet: what is left of one are only logs.
+func TestStartAfterAnOrderlyStopIsQuiet(t *testing.T) {
+	w := newWorld(t)
+	a := w.adapter("a", 2)
+	w.create(a)
+	w.start()
+	old := w.await(a, "0 Ready,1 Ready")
+	w.stop()
+	if !exists(w.dir(a, old[0])) {
+		t.Error("the logs are gone")
+	}
+	before := len(w.logged.String())
+	w.start()
+	w.await(a, "0 Ready,1 Ready")
+	if text := w.logged.String()[before:]; strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
+		t.Errorf("the next start complains:\n%s", text)
+	}
+}

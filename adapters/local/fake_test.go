@@ -108,6 +108,7 @@ func runFakeBridge() {
 func fakeReadiness(draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		state, reason := "Ready", ""
+		retries, _ := strconv.Atoi(os.Getenv("FAKE_RETRIES"))
 		switch gate := os.Getenv("FAKE_GATE"); {
 		case draining.Load():
 			state, reason = "Draining", "Draining"
@@ -116,7 +117,7 @@ func fakeReadiness(draining *atomic.Bool) http.Handler {
 		case gate != "" && !exists(gate):
 			state, reason = "Starting", "Starting"
 		}
-		json.NewEncoder(w).Encode(map[string]any{"state": state, "reason": reason, "message": os.Getenv("FAKE_FAIL"), "sessions": 0})
+		json.NewEncoder(w).Encode(map[string]any{"state": state, "reason": reason, "message": os.Getenv("FAKE_FAIL"), "sessions": 0, "restarts": retries})
 	})
 }
 

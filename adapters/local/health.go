@@ -34,6 +34,9 @@ const (
 type health struct {
 	state           adapters.InstanceState
 	reason, message string
+	// restarts is how often the bridge started its server anew, failed tries
+	// included. It counts from the bridge's own start.
+	restarts int
 	// hung: the bridge has not answered for so long that it never will.
 	hung bool
 }
@@ -96,11 +99,14 @@ func (p *prober) probe(ctx context.Context) (health, error) {
 }
 
 func parseHealth(body []byte) (health, error) {
-	var answer struct{ State, Reason, Message string }
+	var answer struct {
+		State, Reason, Message string
+		Restarts               int
+	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return health{}, fmt.Errorf("reading the bridge's answer: %w", err)
 	}
-	h := health{state: adapters.InstanceState(answer.State), reason: answer.Reason, message: answer.Message}
+	h := health{state: adapters.InstanceState(answer.State), reason: answer.Reason, message: answer.Message, restarts: max(0, answer.Restarts)}
 	switch h.state {
 	case adapters.InstanceReady:
 		h.reason, h.message = "", ""

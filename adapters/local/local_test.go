@@ -201,6 +201,22 @@ func TestFailureOfTheServerIsShown(t *testing.T) {
 	}
 }
 
+func TestRestartsCountTheServersToo(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	a := w.adapter("a", 1, "FAKE_RETRIES", "5")
+	w.create(a)
+	i := w.await(a, "0 Ready")[0]
+	if i.Restarts != 5 {
+		t.Errorf("%d restarts of a server that was started anew 5 times", i.Restarts)
+	}
+	w.killBridge(a, i)
+	w.eventually("the next bridge's are added", func() bool {
+		i := w.Instances()[a.ID]
+		return len(i) == 1 && i[0].State == adapters.InstanceReady && i[0].Restarts == 5+1+5
+	})
+}
+
 func TestStoreThatFailsLosesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.start()

@@ -20,7 +20,8 @@ type record struct {
 	Ordinal  int    `json:"ordinal"`
 	Template string `json:"template"`
 	Socket   string `json:"socket"`
-	// Restarts and Started are those of adapters.Instance and of the process.
+	// Restarts is that of adapters.Instance, without what the bridge itself
+	// counts. Started is the process's.
 	Restarts int       `json:"restarts"`
 	Started  time.Time `json:"started"`
 	// DrainingSince is when the replica was told to drain, or zero.

@@ -40,6 +40,7 @@ type replica struct {
 	adopted bool
 	deaths  int    // in a row
 	last    string // how the last bridge died, for people
+	retries int    // of its server by the bridge there is, as it says
 }
 
 // newReplica makes the replica that rec is about.
@@ -92,8 +93,9 @@ func (r *replica) run() {
 		if r.current() != goalServe {
 			return
 		}
-		r.record.Restarts++
-		r.d.table.restarted(r.id, r.record.Restarts)
+		// The next bridge counts anew.
+		r.record.Restarts += r.retries + 1
+		r.retries = 0
 	}
 }
 
@@ -162,4 +164,4 @@ func (r *replica) end() {
 	r.log.Info("replica ended")
 }
 
-func (r *replica) report(h health) { r.d.table.report(r.id, h) }
+func (r *replica) report(h health) { r.d.table.report(r.id, h, r.record.Restarts+r.retries) }

@@ -87,6 +87,8 @@ func (e *exit) answered(h health) {
 		e.replica.raise(goalDrain)
 	}
 	if e.replica.current() == goalServe {
+		// A bridge that hangs says nothing of it.
+		e.replica.retries = max(e.replica.retries, h.restarts)
 		e.replica.report(h)
 	}
 }

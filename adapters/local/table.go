@@ -56,31 +56,23 @@ func (t *table) remove(id string) {
 	t.publish()
 }
 
-// report sets how the replica is. A replica that drains is shown as draining,
-// whatever it says of itself.
-func (t *table) report(id string, h health) {
+// report sets how the replica is, and how often its server was started anew. A
+// replica that drains is shown as draining, whatever it says of itself.
+func (t *table) report(id string, h health, restarts int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.rows[id]
 	if r.State == adapters.InstanceDraining {
 		h.state = adapters.InstanceDraining
 	}
-	if r.State == h.state && r.Reason == h.reason && r.Message == h.message {
+	if r.State == h.state && r.Reason == h.reason && r.Message == h.message && r.Restarts == restarts {
 		return // as nearly always: each replica reports every two seconds
 	}
 	if r.State != h.state {
 		r.State, r.Since = h.state, time.Now()
 	}
-	r.Reason, r.Message = h.reason, h.message
+	r.Reason, r.Message, r.Restarts = h.reason, h.message, restarts
 	r.served = r.served || h.state == adapters.InstanceReady
-	t.publish()
-}
-
-// restarted counts one more start of the replica.
-func (t *table) restarted(id string, restarts int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.rows[id].Restarts = restarts
 	t.publish()
 }
 
