@@ -3,7 +3,6 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -43,7 +42,7 @@ func newBench(t testing.TB) *bench {
 	b := &bench{t: t, store: new(adapterstest.Store), deployer: new(adapterstest.Deployer), registry: prometheus.NewRegistry()}
 	b.Loop = New(Config{
 		Store: b.store, Deployer: b.deployer, Translator: translator,
-		Registerer: b.registry, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Registerer: b.registry, Log: slog.New(slog.DiscardHandler),
 	})
 	return b
 }
