@@ -208,5 +208,5 @@ func heapLimit() (uint64, error) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, fmt.Errorf("reading the machine's memory: %w", err)
 	}
-	return uint64(info.Totalram) * uint64(info.Unit) / 2, nil
+	return info.Totalram * uint64(info.Unit) / 2, nil
 }
