@@ -14,6 +14,7 @@ import (
 	"testing"
 	"text/template"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/envoy/envoytest"
 )
@@ -28,7 +29,7 @@ type gateway struct {
 }
 
 // route is one route in the template.
-type route struct{ Name, Path, Kind, Cluster, Policy, BodyMode, ResponseHeaders string }
+type route struct{ Name, Path, Kind, Cluster, Policy, BodyMode, ResponseHeaders, ResponseBody string }
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
@@ -42,23 +43,30 @@ func newGateway(t *testing.T) *gateway {
 	for _, adapter := range []contract.Policy{
 		{Adapter: "a", UID: "uida", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}},
 		{Adapter: "b", UID: "uidb", Version: "1", CreatedBy: "ann"},
+		{Adapter: "ruled", UID: "uidr", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Tools: toolRules},
+		{Adapter: "reruled", UID: "uidr", Version: "2", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Tools: &adapters.ToolRules{Deny: []string{"*"}}},
 	} {
 		for _, kind := range []contract.Route{contract.RouteSession, contract.RouteModern, contract.RouteBirth} {
 			adapter.Route = kind
 			r := route{
 				Name: adapter.Adapter + "/" + string(kind), Path: "/adapters/" + adapter.Adapter + "/mcp", Kind: string(kind),
-				Cluster: "adapter/a", Policy: adapter.Encode(), BodyMode: "STREAMED", ResponseHeaders: "SEND",
+				Cluster: "adapter/a", Policy: adapter.Encode(), BodyMode: "STREAMED", ResponseHeaders: "SEND", ResponseBody: "NONE",
 			}
-			if kind == contract.RouteModern {
+			switch {
+			case adapter.Tools != nil:
+				r.ResponseBody = "STREAMED"
+			case kind == contract.RouteModern:
 				r.ResponseHeaders = "SKIP"
 			}
 			routes = append(routes, r)
 		}
 	}
 	buffered := contract.Policy{Adapter: "a", UID: "uida", CreatedBy: "ann", Route: contract.RouteBirth}.Encode()
+	unfiltered := contract.Policy{Adapter: "a", UID: "uida", CreatedBy: "ann", Route: contract.RouteBirth, Tools: toolRules}.Encode()
 	routes = append(routes,
 		route{Name: "no-policy", Path: "/no-policy", Cluster: "adapter/a"},
-		route{Name: "buffered", Path: "/buffered", Cluster: "adapter/a", Policy: buffered, BodyMode: "BUFFERED", ResponseHeaders: "SEND"},
+		route{Name: "buffered", Path: "/buffered", Cluster: "adapter/a", Policy: buffered, BodyMode: "BUFFERED", ResponseHeaders: "SEND", ResponseBody: "NONE"},
+		route{Name: "unfiltered", Path: "/unfiltered", Cluster: "adapter/a", Policy: unfiltered, BodyMode: "STREAMED", ResponseHeaders: "SEND", ResponseBody: "NONE"},
 	)
 	text, err := template.ParseFiles("testdata/envoy.yaml.tmpl")
 	if err != nil {

@@ -60,6 +60,10 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id := r.Header.Get("Mcp-Session-Id"); id != "" {
 		w.Header().Set("Mcp-Session-Id", id)
 	}
+	if list := r.Header.Get("X-Test-List"); r.Method == http.MethodGet && list != "" {
+		u.list(w, r, list)
+		return
+	}
 	if r.Method == http.MethodGet {
 		u.stream(w, r)
 		return
@@ -77,6 +81,10 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Mcp-Session-Id"] = id
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if list := r.Header.Get("X-Test-List"); list != "" {
+		u.list(w, r, list)
+		return
+	}
 	if status := r.Header.Get("X-Test-Status"); status != "" {
 		var code int
 		fmt.Sscan(status, &code)

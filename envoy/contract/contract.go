@@ -5,6 +5,7 @@
 package contract
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -85,6 +86,8 @@ type Policy struct {
 	// CreatedBy and RequiredRoles are the adapter's Access.
 	CreatedBy     string   `json:"createdBy"`
 	RequiredRoles []string `json:"requiredRoles,omitempty"`
+	// Tools are the adapter's rules for tools. Nil means that all may be called.
+	Tools *adapters.ToolRules `json:"tools,omitempty"`
 	// Route is which of the adapter's routes matched.
 	Route Route `json:"route"`
 }
@@ -110,11 +113,14 @@ func (p Policy) Access() adapters.Access {
 // Encode is p as gRPC metadata: base64url of JSON, since a percent sign in a
 // value would be a format string to Envoy.
 func (p Policy) Encode() string {
-	text, err := json.Marshal(p)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	// Metadata is bounded, and expressions are full of what this would escape.
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(p); err != nil {
 		panic("contract: a policy of strings cannot fail to marshal: " + err.Error())
 	}
-	return base64.RawURLEncoding.EncodeToString(text)
+	return base64.RawURLEncoding.EncodeToString(bytes.TrimSpace(text.Bytes()))
 }
 
 // DecodePolicy is the inverse of Encode. A policy without UID or adapter name

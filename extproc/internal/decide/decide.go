@@ -62,6 +62,8 @@ type Decision struct {
 	// AwaitResponse says that Response is to be called with the head of the
 	// answer.
 	AwaitResponse bool
+	// AwaitList says that List is to be called with it instead.
+	AwaitList bool
 }
 
 // Field is a header field.
@@ -78,7 +80,7 @@ type Metadata struct {
 
 // Request is a request between the steps. It belongs to one goroutine.
 type Request struct {
-	policy    contract.Policy
+	policy    Policy
 	head      Head
 	principal adapters.Principal
 	message   inspect.Message
@@ -95,7 +97,7 @@ func (r *Request) HasMessage() bool { return r.head.Method == http.MethodPost }
 
 // Head judges what can be judged before the body. Where it refuses, the
 // Request is nil.
-func (j *Judge) Head(ctx context.Context, policy contract.Policy, head Head) (*Request, Decision) {
+func (j *Judge) Head(ctx context.Context, policy Policy, head Head) (*Request, Decision) {
 	r := &Request{policy: policy, head: head}
 	if refusal := j.form(head); refusal != nil {
 		return nil, r.refuse(refusal)
@@ -126,28 +128,33 @@ func (j *Judge) Body(r *Request, message inspect.Message, err error) Decision {
 			return r.refuse(refusal)
 		}
 	}
-	if r.era == EraModern {
-		return r.allow()
+	if r.era == EraLegacy {
+		if refusal := j.open(r); refusal != nil {
+			return r.refuse(refusal)
+		}
 	}
-	return j.legacy(r)
+	if refusal := r.mayCall(); refusal != nil {
+		return r.refuse(refusal)
+	}
+	return r.allow()
 }
 
-// legacy finds the session of a request of the legacy era. An id of the
-// client's own on initialize is ignored.
-func (j *Judge) legacy(r *Request) Decision {
+// open finds the session of a request of the legacy era. An id of the client's
+// own on initialize is ignored.
+func (j *Judge) open(r *Request) *Refusal {
 	ids := r.head.Header[headerSession]
 	if r.initializes() || len(ids) == 0 {
-		return r.allow()
+		return nil
 	}
 	if len(ids) > 1 {
-		return r.refuse(invalid("session_repeated", "Mcp-Session-Id is sent more than once."))
+		return invalid("session_repeated", "Mcp-Session-Id is sent more than once.")
 	}
 	s, err := j.Sessions.Open(session.ClientID(ids[0]), r.policy.UID, r.principal)
 	if err != nil {
-		return r.refuse(unknownSession(err))
+		return unknownSession(err)
 	}
 	r.session = s
-	return r.allow()
+	return nil
 }
 
 // initializes reports whether r asks for a session.
@@ -169,6 +176,11 @@ func (r *Request) allow() Decision {
 		// Where a response may carry a session id that Envoy does not remove,
 		// and where a session begins or ends.
 		AwaitResponse: r.policy.Route == contract.RouteBirth || r.initializes() || r.ends(),
+	}
+	if r.listsTools() {
+		d.AwaitResponse, d.AwaitList = false, true
+		// An encoded list could not be read.
+		d.Remove = append(d.Remove, "accept-encoding")
 	}
 	if r.session.Hash == "" {
 		d.Remove = append(d.Remove, fieldSession, fieldEndpoint)

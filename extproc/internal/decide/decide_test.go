@@ -78,10 +78,19 @@ var (
 	reply      = inspect.Message{Kind: inspect.Response, ID: []byte("1")}
 )
 
+func made(t *testing.T, p contract.Policy) Policy {
+	t.Helper()
+	policy, err := NewPolicy(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
 func judgeAll(t *testing.T, p contract.Policy, head Head, message inspect.Message, err error) (*Request, Decision) {
 	t.Helper()
 	j := newJudge()
-	r, d := j.Head(t.Context(), p, head)
+	r, d := j.Head(t.Context(), made(t, p), head)
 	if d.Refusal != nil {
 		if r != nil {
 			t.Error("a refused request goes on")
@@ -138,7 +147,7 @@ func TestAccess(t *testing.T) {
 func TestAuthenticatorThatFails(t *testing.T) {
 	j := newJudge()
 	j.Authenticator = failingAuthenticator{}
-	_, d := j.Head(t.Context(), policy, post())
+	_, d := j.Head(t.Context(), made(t, policy), post())
 	if d.Refusal == nil || d.Refusal.Status != http.StatusServiceUnavailable || strings.Contains(string(d.Refusal.Body()), "10.0.0.1") {
 		t.Errorf("refusal %+v", d.Refusal)
 	}

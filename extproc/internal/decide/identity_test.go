@@ -42,7 +42,7 @@ func TestRefusedCredentials(t *testing.T) {
 	} {
 		j := newJudge()
 		j.Authenticator = perAdapter{refusal: tt.refusal}
-		_, d := j.Head(t.Context(), onRoute(contract.RouteBirth), post())
+		_, d := j.Head(t.Context(), made(t, onRoute(contract.RouteBirth)), post())
 		if d.Refusal == nil || d.Refusal.Status != tt.status || d.Refusal.Reason != string(tt.refusal.Reason) || !d.Refusal.Unauthenticated {
 			t.Fatalf("%s: refusal %+v", tt.refusal.Reason, d.Refusal)
 		}

@@ -49,14 +49,20 @@ func New(limits Limits) *Inspector {
 // Read reads one JSON-RPC message from body, to its end. The error has a *Fault
 // in its chain where the body is to be refused; any other error is the
 // reader's. After an error the rest of body is unread.
-func (i *Inspector) Read(body io.Reader) (Message, error) {
+func (i *Inspector) Read(body io.Reader) (Message, error) { return i.read(body, false) }
+
+// ReadWithArguments is Read for those who judge a call's arguments: it keeps
+// them too, and refuses those that parsers could read differently.
+func (i *Inspector) ReadWithArguments(body io.Reader) (Message, error) { return i.read(body, true) }
+
+func (i *Inspector) read(body io.Reader, keepArguments bool) (Message, error) {
 	decoder, _ := i.decoders.Get().(*jsontext.Decoder)
 	if decoder == nil {
 		decoder = new(jsontext.Decoder)
 	}
 	source := &limited{body: body, left: i.limits.Bytes}
 	decoder.Reset(source)
-	p := parser{dec: decoder, depth: i.limits.Depth}
+	p := parser{dec: decoder, depth: i.limits.Depth, keepArguments: keepArguments}
 	err := p.message()
 	if decoder.InputOffset() <= keep {
 		decoder.Reset(eof{}) // lets go of body

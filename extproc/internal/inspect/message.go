@@ -37,6 +37,10 @@ type Message struct {
 	Name string
 	// HasName tells an empty Name from an absent one.
 	HasName bool
+	// Arguments are params.arguments of tools/call, as the types of Go that JSON
+	// has, whole numbers that fit being int64. Nil where there are none, or where
+	// they were not to be kept.
+	Arguments any
 	// ProtocolVersion is that of params._meta. Empty where there is none.
 	ProtocolVersion string
 }
@@ -88,10 +92,12 @@ func invalid(message string) *Fault {
 	return &Fault{Reason: FaultEnvelope, Code: CodeInvalidRequest, Message: message}
 }
 
+const methodCallTool = "tools/call"
+
 // nameField is which field of params says what a method is applied to.
 func nameField(method string) string {
 	switch method {
-	case "tools/call", "prompts/get":
+	case methodCallTool, "prompts/get":
 		return "name"
 	case "resources/read", "resources/subscribe", "resources/unsubscribe":
 		return "uri"

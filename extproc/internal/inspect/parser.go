@@ -15,6 +15,9 @@ type parser struct {
 	depth int
 	out   Message
 
+	keepArguments bool
+	arguments     any
+
 	version                             bool // jsonrpc was "2.0"
 	hasID, hasMethod, hasParams, nullID bool
 	hasResult, hasError                 bool
@@ -31,12 +34,13 @@ type field struct {
 // is refused: some parsers would take it for the key itself.
 var (
 	envelopeNames = [...]string{"jsonrpc", "id", "method", "params", "result", "error"}
-	paramNames    = [...]string{"name", "uri", "taskId", "arguments"}
+	paramNames    = [...]string{"name", "uri", "taskId", argumentsName}
 )
 
 const (
-	metaName    = "_meta"
-	versionName = "io.modelcontextprotocol/protocolVersion"
+	metaName      = "_meta"
+	argumentsName = "arguments"
+	versionName   = "io.modelcontextprotocol/protocolVersion"
 )
 
 // message reads the whole body.
@@ -163,6 +167,11 @@ func (p *parser) param(name string) error {
 			return p.skip()
 		}
 		return p.wrong("The _meta of params is not an object.")
+	}
+	if name == argumentsName && p.keepArguments {
+		var err error
+		p.arguments, err = p.value()
+		return err
 	}
 	for i, known := range paramNames {
 		if name == known {

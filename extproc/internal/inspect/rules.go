@@ -32,13 +32,16 @@ func (p *parser) classify() error {
 // call their params what they like.
 func (p *parser) applyName() error {
 	want := nameField(p.out.Method)
+	if p.out.Method == methodCallTool {
+		p.out.Arguments = p.arguments
+	}
 	if want == "" {
 		return nil
 	}
 	for i, name := range paramNames {
 		f := p.fields[i]
 		switch {
-		case f.variant && (name == want || name == "arguments"):
+		case f.variant && (name == want || name == argumentsName):
 			return ambiguous()
 		case name != want || !f.seen:
 		case !f.isString:

@@ -6,7 +6,6 @@ import (
 	extprocfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 
-	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 )
@@ -19,7 +18,7 @@ type conversation struct {
 
 // run judges the request. Its error is that of the stream, or says that Envoy
 // does not speak as it must.
-func (c *conversation) run(policy contract.Policy) error {
+func (c *conversation) run(policy decide.Policy) error {
 	first, err := c.stream.Recv()
 	if err != nil {
 		return over(err)
@@ -35,6 +34,9 @@ func (c *conversation) run(policy contract.Policy) error {
 	if !head.EndOfStream && !streams(first.ProtocolConfig) {
 		return c.misled("body_mode")
 	}
+	if policy.FiltersLists() && first.ProtocolConfig.GetResponseBodyMode() != extprocfilterv3.ProcessingMode_STREAMED {
+		return c.misled("response_body_mode")
+	}
 	body := &body{stream: c.stream, ended: head.EndOfStream}
 	request, decision, err := c.request(policy, head, body)
 	switch {
@@ -43,14 +45,23 @@ func (c *conversation) run(policy contract.Policy) error {
 	case decision.Refusal != nil:
 		return c.refuse(policy.Adapter, decision)
 	}
-	if err := c.send(headersResponse(decision)); err != nil || !decision.AwaitResponse {
+	if err := c.send(headersResponse(decision)); err != nil || !decision.AwaitResponse && !decision.AwaitList {
 		return over(err)
 	}
-	return c.response(request, body.pieces)
+	head, err = c.answerHead(body.pieces)
+	switch {
+	case err != nil:
+		return over(err)
+	case head == nil:
+		return c.misled("response_message")
+	case decision.AwaitList:
+		return c.list(request, head)
+	}
+	return c.response(request, head)
 }
 
 // request judges head and body.
-func (c *conversation) request(policy contract.Policy, head *extprocv3.HttpHeaders, body *body) (*decide.Request, decide.Decision, error) {
+func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders, body *body) (*decide.Request, decide.Decision, error) {
 	start := time.Now()
 	request, decision := c.judge.Head(c.stream.Context(), policy, headOf(head))
 	c.metrics.took(phaseHead, start)
@@ -61,10 +72,13 @@ func (c *conversation) request(policy contract.Policy, head *extprocv3.HttpHeade
 	defer func() { c.metrics.took(phaseBody, start) }()
 	var message inspect.Message
 	var err error
-	if request.HasMessage() {
-		message, err = c.inspector.Read(body)
-	} else {
+	switch {
+	case !request.HasMessage():
 		err = c.inspector.ReadNothing(body)
+	case request.NeedsArguments():
+		message, err = c.inspector.ReadWithArguments(body)
+	default:
+		message, err = c.inspector.Read(body)
 	}
 	if body.broken != nil {
 		return nil, decide.Decision{}, body.broken
@@ -72,21 +86,23 @@ func (c *conversation) request(policy contract.Policy, head *extprocv3.HttpHeade
 	return request, c.judge.Body(request, message, err), nil
 }
 
-// response lets the pieces of the body pass, and judges the head of the answer.
-func (c *conversation) response(request *decide.Request, pieces int) error {
+// answerHead lets the pieces of the body pass, and waits for the head of the
+// answer. It is nil where something else came.
+func (c *conversation) answerHead(pieces int) (*extprocv3.HttpHeaders, error) {
 	for range pieces {
 		if err := c.send(bodyResponse()); err != nil {
-			return over(err)
+			return nil, err
 		}
 	}
 	message, err := c.stream.Recv()
 	if err != nil {
-		return over(err)
+		return nil, err
 	}
-	head := message.GetResponseHeaders()
-	if head == nil {
-		return c.misled("response_message")
-	}
+	return message.GetResponseHeaders(), nil
+}
+
+// response judges the head of the answer.
+func (c *conversation) response(request *decide.Request, head *extprocv3.HttpHeaders) error {
 	start := time.Now()
 	status, header := responseOf(head)
 	decision, event := c.judge.Response(request, status, header)

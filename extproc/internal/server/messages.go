@@ -75,6 +75,19 @@ func bodyResponse() *extprocv3.ProcessingResponse {
 	}
 }
 
+// responseBodyResponse puts text in the place of a piece of the answer's body.
+func responseBodyResponse(text []byte) *extprocv3.ProcessingResponse {
+	mutation := &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: text}}
+	if len(text) == 0 {
+		mutation.Mutation = &extprocv3.BodyMutation_ClearBody{ClearBody: true}
+	}
+	return &extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{
+			Response: &extprocv3.CommonResponse{BodyMutation: mutation},
+		}},
+	}
+}
+
 func immediateResponse(d decide.Decision) *extprocv3.ProcessingResponse {
 	r := d.Refusal
 	set := append([]decide.Field{{Name: "content-type", Value: "application/json"}}, r.Header...)

@@ -1,0 +1,33 @@
+package decide
+
+import (
+	"fmt"
+
+	"github.com/mooring-mcp/mooring/adapters/rules"
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+// Policy is a contract.Policy and what is made of it once.
+type Policy struct {
+	contract.Policy
+	tools *rules.Rules
+}
+
+// NewPolicy makes a Policy of p. It is an error where p has rules that cannot be
+// applied.
+func NewPolicy(p contract.Policy) (Policy, error) {
+	policy := Policy{Policy: p}
+	if p.Tools == nil {
+		return policy, nil
+	}
+	tools, err := rules.Compile(*p.Tools)
+	if err != nil {
+		return Policy{}, fmt.Errorf("compiling tool rules: %w", err)
+	}
+	policy.tools = tools
+	return policy, nil
+}
+
+// FiltersLists reports whether bodies of responses must be shown: those of
+// lists of tools.
+func (p Policy) FiltersLists() bool { return p.tools != nil }
