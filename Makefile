@@ -15,7 +15,7 @@ PROGRAMS := mooring xds extproc bridge
 GO ?= go
 GO_TOOL = $(GO) tool -modfile=.ci/tools/go.mod
 # Packages with golden files are those whose tests know how to rewrite them.
-GOLDEN = $(sort $(dir $(shell git grep -l 'flag.Bool("update"' -- '*_test.go')))
+GOLDEN = $(sort $(dir $(shell git grep -l 'flag.Bool."update"' -- '*_test.go')))
 
 .PHONY: help
 help: ## list the targets
