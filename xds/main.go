@@ -31,6 +31,7 @@ type Config struct {
 	PublicURL   string     `placeholder:"URL" help:"The gateway's address to the world: requests for other hosts are refused (http:// and the address of --listen)."`
 	Auth        string     `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
 	APIKeys     string     `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
+	MaxStarting int        `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
 	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error (${default})."`
 }
 
@@ -47,6 +48,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Auth != "" && c.APIKeys == "" {
 		faults = append(faults, errors.New("--auth needs --api-keys"))
+	}
+	if c.MaxStarting < 0 {
+		faults = append(faults, errors.New("--max-starting is less than zero"))
 	}
 	if c.PublicURL == "" {
 		c.PublicURL = "http://" + c.Listen

@@ -51,6 +51,10 @@ func starting(before string) health {
 	return h
 }
 
+func queued() health {
+	return health{state: adapters.InstanceStarting, reason: "Queued", message: "It waits until others have started."}
+}
+
 func failed(reason, message string) health {
 	return health{state: adapters.InstanceFailed, reason: reason, message: message}
 }

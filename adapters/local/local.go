@@ -46,6 +46,10 @@ type Config struct {
 	// a list of names allows: search paths, proxies, certificates, settings of
 	// package tools. Nil means that they get only their adapter's variables.
 	Environ []string
+	// MaxStarting bounds how many bridges start at a time: until one is ready or
+	// has failed, but for 30 s at most. Zero means two for each processor, and at
+	// least four.
+	MaxStarting int
 	// DrainDelay is how long a replica goes on taking new sessions after it was
 	// shown as draining, so that Envoy knows first. Zero means 1 s.
 	DrainDelay time.Duration
@@ -67,6 +71,7 @@ type Deployer struct {
 	owner    string // begins the ids of this Deployer's instances, and of no other's
 	boot     string // this boot of the machine
 	silence  time.Duration
+	gate     *gate
 	metrics  *metrics
 	table    *table
 	replicas sync.WaitGroup
@@ -95,6 +100,7 @@ func New(cfg Config) (*Deployer, error) {
 		owner:   ownerOf(cfg.AdaptersDir),
 		boot:    boot,
 		silence: silenceLimit,
+		gate:    newGate(cfg.MaxStarting),
 		metrics: newMetrics(cfg.Metrics),
 		table:   newTable(),
 	}, nil

@@ -38,6 +38,8 @@ type replica struct {
 	record  record
 	process *process // nil while there is none
 	adopted bool
+	lane    lane   // where the next start waits
+	place   *place // while a start takes one
 	deaths  int    // in a row
 	last    string // how the last bridge died, for people
 	retries int    // of its server by the bridge there is, as it says
@@ -51,6 +53,7 @@ func (d *Deployer) newReplica(rec record) *replica {
 		dir:    filepath.Join(d.cfg.AdaptersDir, string(rec.Adapter), rec.Instance),
 		log:    d.cfg.Log.With("adapter", rec.Name, "replica", rec.Ordinal, "instance", rec.Instance),
 		wake:   make(chan struct{}, 1),
+		lane:   laneAsked,
 		record: rec,
 	}
 }
@@ -101,8 +104,9 @@ func (r *replica) run() {
 
 // once sees one bridge through its life, and returns how long that was.
 func (r *replica) once() time.Duration {
+	defer func() { r.place.leave() }()
 	if r.process == nil {
-		if r.current() != goalServe {
+		if !r.awaitTurn() {
 			return 0
 		}
 		if err := r.start(); err != nil {
@@ -120,6 +124,26 @@ func (r *replica) once() time.Duration {
 		r.report(failed("BridgeExited", r.last))
 	}
 	return time.Since(r.record.Started)
+}
+
+// awaitTurn waits until the replica may start a bridge, and reports whether it
+// still should. What it starts later is not restored any more.
+func (r *replica) awaitTurn() bool {
+	r.place = r.d.gate.enter(r.lane)
+	r.lane = laneAsked
+	for r.current() == goalServe {
+		select {
+		case <-r.place.turn:
+			return true
+		default:
+		}
+		r.report(queued())
+		select {
+		case <-r.place.turn:
+		case <-r.wake:
+		}
+	}
+	return false
 }
 
 // pause waits before the next start, longer after each short life in a row.

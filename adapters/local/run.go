@@ -29,8 +29,12 @@ func (d *Deployer) Run(ctx context.Context) error {
 	}
 	defer d.replicas.Wait()
 	defer d.stopAll()
+	births := laneRestored
 	for {
-		retry := d.reconcile(ctx)
+		retry, done := d.reconcile(ctx, births)
+		if done {
+			births = laneAsked
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -41,18 +45,19 @@ func (d *Deployer) Run(ctx context.Context) error {
 	}
 }
 
-// reconcile makes what runs match the store. It returns a channel that receives
+// reconcile makes what runs match the store; what is to be born waits for its
+// start in that lane. Where it is not done, it returns a channel that receives
 // when it should be tried again without any change.
-func (d *Deployer) reconcile(ctx context.Context) <-chan time.Time {
+func (d *Deployer) reconcile(ctx context.Context, births lane) (retry <-chan time.Time, done bool) {
 	wanted, err := d.cfg.Store.List(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			d.cfg.Log.Error("adapters cannot be listed; what runs is left alone", "error", err)
 		}
-		return time.After(listRetry)
+		return time.After(listRetry), false
 	}
 	rows := d.table.list()
-	births, goals := plan(wanted, standings(rows))
+	born, goals := plan(wanted, standings(rows))
 	templates := map[adapters.UID]adapters.Adapter{}
 	for _, a := range wanted {
 		templates[a.ID] = a
@@ -66,10 +71,10 @@ func (d *Deployer) reconcile(ctx context.Context) <-chan time.Time {
 		}
 	}
 	d.removeFolders(wanted, rows)
-	for _, b := range births {
-		d.begin(b)
+	for _, b := range born {
+		d.begin(b, births)
 	}
-	return nil
+	return nil, true
 }
 
 func standings(rows []row) []standing {
@@ -83,8 +88,8 @@ func standings(rows []row) []standing {
 	return all
 }
 
-// begin starts a new replica.
-func (d *Deployer) begin(b birth) {
+// begin starts a new replica, which waits for its first start in lane l.
+func (d *Deployer) begin(b birth, l lane) {
 	id := d.owner + newSuffix()
 	r := d.newReplica(record{
 		Instance: id,
@@ -95,6 +100,7 @@ func (d *Deployer) begin(b birth) {
 		Socket:   d.cfg.socket(id),
 	})
 	r.know(b.adapter)
+	r.lane = l
 	d.launch(r, false)
 }
 

@@ -83,6 +83,9 @@ type exit struct {
 func (e *exit) answered(h health) {
 	e.heard = true
 	e.said = h.state == adapters.InstanceDraining
+	if h.state != adapters.InstanceStarting {
+		e.replica.place.leave()
+	}
 	if e.said {
 		e.replica.raise(goalDrain)
 	}
