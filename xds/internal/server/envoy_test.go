@@ -74,10 +74,14 @@ func TestHeaderHygiene(t *testing.T) {
 	if got.status != 200 || !strings.Contains(got.body, "X-Keep: kept") {
 		t.Errorf("answer %v", got)
 	}
-	for _, name := range []string{"Set-Cookie", "X-Envoy-Upstream-Service-Time", "Access-Control-Allow-Origin", "X-Mooring-Endpoint"} {
+	for _, name := range []string{"Set-Cookie", "X-Envoy-Upstream-Service-Time", "Access-Control-Allow-Origin", "X-Mooring-Endpoint",
+		"Www-Authenticate", "Location", "Refresh", "Strict-Transport-Security"} {
 		if value := got.header.Get(name); value != "" {
 			t.Errorf("%s: %s reached the client", name, value)
 		}
+	}
+	if csp := got.header.Get("Content-Security-Policy"); !strings.Contains(csp, "sandbox") {
+		t.Errorf("Content-Security-Policy: %s, a page would run in the gateway's origin", csp)
 	}
 	if server := got.header.Get("Server"); server != "mooring" {
 		t.Errorf("Server: %s", server)

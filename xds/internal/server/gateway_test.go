@@ -166,7 +166,8 @@ func (g *gateway) serve(name string, h http.Handler) *http.Server {
 // itself.
 func (g *gateway) replica(id string) adapters.Instance {
 	g.serve(id, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range []string{"Set-Cookie", "X-Envoy-Upstream-Service-Time", "Access-Control-Allow-Origin", "Mcp-Session-Id", "X-Mooring-Endpoint", "Server"} {
+		for _, name := range []string{"Set-Cookie", "X-Envoy-Upstream-Service-Time", "Access-Control-Allow-Origin", "Mcp-Session-Id", "X-Mooring-Endpoint", "Server",
+			"Www-Authenticate", "Location", "Refresh", "Strict-Transport-Security", "Content-Security-Policy"} {
 			w.Header().Set(name, "upstream")
 		}
 		if status, err := strconv.Atoi(r.Header.Get("X-Test-Status")); err == nil {

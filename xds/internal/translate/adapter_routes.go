@@ -45,7 +45,7 @@ func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 // own, and a DELETE ends a session; of all else the processor takes its leave
 // before.
 func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
-	r := t.adapterRoute(p, contract.RouteSession, &extprocv3.ExtProcOverrides{ProcessingMode: responseHeadersToo()})
+	r := t.adapterRoute(p, contract.RouteSession, &extprocv3.ExtProcOverrides{ProcessingMode: responseToo(p)})
 	r.Match.Headers = []*routev3.HeaderMatcher{{
 		Name:                 headerSession,
 		HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
@@ -55,7 +55,11 @@ func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
 
 // modernRoute serves requests of the modern era, which has no sessions.
 func (t *Translator) modernRoute(p contract.Policy) *routev3.Route {
-	r := t.adapterRoute(p, contract.RouteModern, &extprocv3.ExtProcOverrides{})
+	o := &extprocv3.ExtProcOverrides{}
+	if p.Tools != nil {
+		o.ProcessingMode = responseToo(p)
+	}
+	r := t.adapterRoute(p, contract.RouteModern, o)
 	r.Match.Headers = []*routev3.HeaderMatcher{headerIs(headerVersion, matching(modernVersions))}
 	return r
 }
@@ -63,13 +67,18 @@ func (t *Translator) modernRoute(p contract.Policy) *routev3.Route {
 // birthRoute serves the rest. It shows response headers to the external
 // processor, which signs the session that may be in them.
 func (t *Translator) birthRoute(p contract.Policy) *routev3.Route {
-	return t.adapterRoute(p, contract.RouteBirth, &extprocv3.ExtProcOverrides{ProcessingMode: responseHeadersToo()})
+	return t.adapterRoute(p, contract.RouteBirth, &extprocv3.ExtProcOverrides{ProcessingMode: responseToo(p)})
 }
 
-// responseHeadersToo is processingMode with the response's headers.
-func responseHeadersToo() *extprocv3.ProcessingMode {
+// responseToo is processingMode with the response's headers, and with its body
+// where lists of tools may have to be filtered. The processor takes its leave
+// before any other body.
+func responseToo(p contract.Policy) *extprocv3.ProcessingMode {
 	mode := processingMode()
 	mode.ResponseHeaderMode = extprocv3.ProcessingMode_SEND
+	if p.Tools != nil {
+		mode.ResponseBodyMode = extprocv3.ProcessingMode_STREAMED
+	}
 	return mode
 }
 
@@ -87,11 +96,37 @@ func (t *Translator) adapterRoute(p contract.Policy, route contract.Route, o *ex
 			IdleTimeout:       durationpb.New(0),
 			MaxStreamDuration: &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: durationpb.New(t.limits.StreamDuration)},
 		}},
+		ResponseHeadersToAdd:    inertAnswers(),
+		ResponseHeadersToRemove: hiddenFromCallers,
 		TypedPerFilterConfig: map[string]*anypb.Any{
 			contract.FilterExtProc: packed(&extprocv3.ExtProcPerRoute{
 				Override: &extprocv3.ExtProcPerRoute_Overrides{Overrides: o},
 			}),
 		},
+	}
+}
+
+// hiddenFromCallers are the headers by which an upstream's answer would send a
+// browser or an MCP client elsewhere, or change how it treats the gateway. The
+// gateway's own refusals, which carry some of them, are not the upstream's.
+var hiddenFromCallers = []string{
+	"www-authenticate", "proxy-authenticate", "location", "refresh", "link",
+	"strict-transport-security", "service-worker-allowed", "x-powered-by",
+}
+
+// inertAnswers keeps a browser from running what an upstream answers: it would
+// run in the gateway's own origin, which is also the API's.
+func inertAnswers() []*corev3.HeaderValueOption {
+	set := func(key, value string) *corev3.HeaderValueOption {
+		return &corev3.HeaderValueOption{
+			Header:       &corev3.HeaderValue{Key: key, Value: value},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		}
+	}
+	return []*corev3.HeaderValueOption{
+		set("x-content-type-options", "nosniff"),
+		set("content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+		set("cross-origin-resource-policy", "same-origin"),
 	}
 }
 
@@ -102,6 +137,7 @@ func policyOf(a adapters.Adapter) contract.Policy {
 		UID:           a.ID,
 		CreatedBy:     a.CreatedBy,
 		RequiredRoles: a.RequiredRoles,
+		Tools:         a.ToolRules,
 	}
 	p.Version = digest(p)
 	return p
