@@ -32,9 +32,6 @@ func (p URLPolicy) checkHost(host string, port uint16) error {
 		}
 		return nil
 	}
-	if p.ownsName(name, port) {
-		return fmt.Errorf("%w: %s (the gateway's own)", ErrAddressRefused, name)
-	}
 	// As browsers do it: when the last part is a number, it is an address or
 	// nothing. C resolvers take 2130706433, 0x7f.1 and 0177.0.0.1 for 127.0.0.1.
 	if numeric(last) {
@@ -43,6 +40,9 @@ func (p URLPolicy) checkHost(host string, port uint16) error {
 			return errors.New("the URL's host is not a valid IPv4 address")
 		}
 		return p.CheckTarget(netip.AddrPortFrom(addr, port))
+	}
+	if p.ownsName(name, port) {
+		return fmt.Errorf("%w: %s (the gateway's own)", ErrAddressRefused, name)
 	}
 	return nil
 }
