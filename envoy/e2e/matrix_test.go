@@ -1,0 +1,296 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
+)
+
+const initializeMessage = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"matrix","version":"1"}}}`
+
+// right is what somebody may do with an adapter.
+type right int
+
+const (
+	none right = iota
+	read
+	write
+)
+
+// somebody is a principal of the matrix, and what it may do.
+type somebody struct {
+	name       string
+	credential string
+	// known says that the credential proves a principal at all, at the API and
+	// at adapters.
+	knownToAPI, knownToAdapters bool
+	// shared may be used by readers, private by its creator, ann.
+	shared, private right
+	admin           bool
+}
+
+// operation is a request of the matrix. What it answers who may do it is
+// allowed, whatever the adapter.
+type operation struct {
+	name, method, path, body string
+	headers                  []string
+	needs                    right
+	mcp                      bool
+	allowed                  int
+}
+
+func matrixOf(i *issuer, m *harness.Mooring, keys map[string]string) []somebody {
+	reader := []string{"reader"}
+	return []somebody{
+		{name: "nobody"},
+		{name: "a forger", credential: newIssuer(i.t).token("root", []string{"mcp.admin"}, nil)},
+		{name: "the creator", credential: i.token("ann", nil, nil), knownToAPI: true, knownToAdapters: true, shared: write, private: write},
+		{name: "a reader", credential: i.token("bob", reader, nil), knownToAPI: true, knownToAdapters: true, shared: read},
+		{name: "one of another role", credential: i.token("carol", []string{"readers", "Reader", "reader ", "mcp.admins"}, nil), knownToAPI: true, knownToAdapters: true},
+		{name: "one of no role", credential: i.token("dave", nil, nil), knownToAPI: true, knownToAdapters: true},
+		{name: "one who is called like the creator", credential: i.token(i.url+"|ann", nil, map[string]any{"name": "ann"}), knownToAPI: true, knownToAdapters: true},
+		{name: "an administrator", credential: i.token("root", []string{"mcp.admin"}, nil), knownToAPI: true, knownToAdapters: true, shared: write, private: write, admin: true},
+		{name: "a key of a reader", credential: keys["reader"], knownToAPI: true, knownToAdapters: true, shared: read},
+		{name: "a key without roles", credential: keys[""], knownToAPI: true, knownToAdapters: true},
+		{name: "an administrator's key", credential: keys["mcp.admin"], knownToAPI: true, knownToAdapters: true, shared: write, private: write, admin: true},
+		{
+			name: "a reader's token for shared alone", credential: i.token("bob", reader, map[string]any{"aud": m.URL("/adapters/shared/mcp")}),
+			knownToAdapters: true, shared: read,
+		},
+	}
+}
+
+func operations() []operation {
+	message := func(method string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{}}`, method)
+	}
+	return []operation{
+		{name: "read", method: "GET", needs: read, allowed: 200},
+		{name: "replace", method: "PUT", body: "spec", needs: write, allowed: 200},
+		{name: "patch", method: "PATCH", body: `{}`, needs: write, allowed: 200},
+		// Under a condition that does not hold, so that the matrix lives on.
+		{name: "delete", method: "DELETE", headers: []string{"If-Match", `"0"`}, needs: write, allowed: 412},
+		{name: "status", method: "GET", path: "/status", needs: read, allowed: 200},
+		{name: "logs", method: "GET", path: "/logs", needs: read, allowed: 200},
+		{name: "initialize", method: "POST", path: "/mcp", body: initializeMessage, needs: read, mcp: true, allowed: 200},
+		{name: "a message without session", method: "POST", path: "/mcp", body: message("tools/list"), needs: read, mcp: true, allowed: 400},
+		{name: "a stream without session", method: "GET", path: "/mcp", needs: read, mcp: true, allowed: 400},
+		{name: "ending no session", method: "DELETE", path: "/mcp", needs: read, mcp: true, allowed: 400},
+	}
+}
+
+// want is what p is answered to o at the adapter, as the design has it: 401
+// first, then 404 for what does not exist, then 403.
+func (p somebody) want(o operation, adapter string) int {
+	rights := map[string]right{"shared": p.shared, "private": p.private}
+	known := p.knownToAPI
+	if o.mcp {
+		known = p.knownToAdapters && (p.name != "a reader's token for shared alone" || adapter == "shared")
+	}
+	switch {
+	case !known:
+		return http.StatusUnauthorized
+	case adapter == "missing":
+		return http.StatusNotFound
+	case rights[adapter] < o.needs:
+		return http.StatusForbidden
+	}
+	return o.allowed
+}
+
+// TestPermissionMatrix asks for everything as everybody, at the API and on the
+// data path.
+func TestPermissionMatrix(t *testing.T) {
+	i := newIssuer(t)
+	m := i.startWithIdentity(t)
+	spec := func(name string) string {
+		s := m.TestServer(name, 1)
+		if name == "shared" {
+			s.RequiredRoles = []string{"reader"}
+		}
+		return harness.JSON(m, s)
+	}
+	creator := m.As(bearer(i.token("ann", nil, nil))...)
+	admin := i.admin(m)
+	for _, name := range []string{"shared", "private"} {
+		creator.API(http.StatusCreated, http.MethodPost, "/adapters?wait=30s", spec(name))
+		creator.AwaitReady(name, 1, 30*time.Second)
+	}
+	keys := map[string]string{}
+	for _, role := range []string{"", "reader", "mcp.admin"} {
+		keys[role] = makeKey(m, admin, role)
+	}
+	for _, p := range matrixOf(i, m, keys) {
+		as := m
+		if p.credential != "" {
+			as = m.As(bearer(p.credential)...)
+		}
+		for _, o := range operations() {
+			for _, adapter := range []string{"shared", "private", "missing"} {
+				body := o.body
+				if body == "spec" {
+					body = spec(adapter)
+				}
+				answer, err := as.Do(o.method, "/adapters/"+adapter+o.path, body, append([]string{
+					"Content-Type", "application/json", "Accept", "application/json, text/event-stream"}, o.headers...)...)
+				if want := p.want(o, adapter); err != nil || answer.Status != want {
+					t.Errorf("%s, %s %s: status %d, want %d, error %v: %s", p.name, o.name, adapter, answer.Status, want, err, answer.Body)
+				}
+			}
+		}
+		p.checkList(t, as)
+		p.checkPrivileges(t, as, spec)
+	}
+}
+
+// makeKey makes an API key with the role, or with none for an empty one.
+func makeKey(m, admin *harness.Mooring, role string) string {
+	roles := []string{}
+	if role != "" {
+		roles = append(roles, role)
+	}
+	made := admin.API(http.StatusCreated, http.MethodPost, "/apikeys", harness.JSON(m, map[string]any{"name": "matrix", "roles": roles}))
+	_, rest, _ := strings.Cut(made.Body, `"key":"`)
+	key, _, _ := strings.Cut(rest, `"`)
+	return key
+}
+
+// checkList: everybody sees what they may read, and nothing else.
+func (p somebody) checkList(t *testing.T, as *harness.Mooring) {
+	t.Helper()
+	answer, err := as.Do(http.MethodGet, "/adapters", "")
+	if err != nil || (answer.Status == http.StatusOK) != p.knownToAPI {
+		t.Errorf("%s lists: status %d, error %v", p.name, answer.Status, err)
+		return
+	}
+	for adapter, has := range map[string]right{"shared": p.shared, "private": p.private} {
+		if sees := strings.Contains(answer.Body, `"name":"`+adapter+`"`); sees != (has >= read && p.knownToAPI) {
+			t.Errorf("%s sees %s in the list: %v", p.name, adapter, sees)
+		}
+	}
+}
+
+// checkPrivileges: what takes a role is refused to all others, whether they ask
+// at POST or at PUT; nothing is made by that.
+func (p somebody) checkPrivileges(t *testing.T, as *harness.Mooring, spec func(string) string) {
+	t.Helper()
+	for what, change := range map[string]string{
+		"a cloud identity":  `"useWorkloadIdentity":true,`,
+		"a loader variable": ``,
+	} {
+		body := strings.Replace(spec("own"), `{`, `{`+change, 1)
+		body = strings.Replace(body, `"useWorkloadIdentity":false,`, "", 1)
+		if change == "" {
+			body = strings.Replace(body, `"MCP_COMMAND"`, `"LD_PRELOAD":"/x.so","MCP_COMMAND"`, 1)
+		}
+		want := http.StatusForbidden
+		switch {
+		case !p.knownToAPI:
+			want = http.StatusUnauthorized
+		case p.admin:
+			continue
+		}
+		answer, err := as.Do(http.MethodPost, "/adapters", body, "Content-Type", "application/json")
+		if err != nil || answer.Status != want {
+			t.Errorf("%s creates with %s: status %d, want %d, error %v: %s", p.name, what, answer.Status, want, err, answer.Body)
+		}
+		if p.shared == write {
+			body = strings.Replace(body, `"name":"own"`, `"name":"shared"`, 1)
+			answer, err := as.Do(http.MethodPut, "/adapters/shared", body, "Content-Type", "application/json")
+			if err != nil || answer.Status != want {
+				t.Errorf("%s replaces with %s: status %d, want %d, error %v: %s", p.name, what, answer.Status, want, err, answer.Body)
+			}
+		}
+	}
+	keys, err := as.Do(http.MethodGet, "/apikeys", "")
+	want := http.StatusForbidden
+	switch {
+	case !p.knownToAPI:
+		want = http.StatusUnauthorized
+	case p.admin:
+		want = http.StatusOK
+	}
+	if err != nil || keys.Status != want {
+		t.Errorf("%s lists API keys: status %d, want %d, error %v", p.name, keys.Status, want, err)
+	}
+}
+
+// TestEveryRouteNeedsAVerdict walks what the running Envoy was given: a route
+// leads to the control plane, which authenticates by itself, or it has the
+// external processor on with a policy, or Envoy answers by itself.
+func TestEveryRouteNeedsAVerdict(t *testing.T) {
+	m := deployed(t, newIssuer(t))
+	var dump any
+	if err := json.Unmarshal(envoyAdmin(t, m, "/config_dump?include_eds"), &dump); err != nil {
+		t.Fatal(err)
+	}
+	adapters := 0
+	for _, route := range routesIn(dump) {
+		text := harness.JSON(m, route)
+		action, _ := route["route"].(map[string]any)
+		cluster, _ := action["cluster"].(string)
+		filters, _ := route["typed_per_filter_config"].(map[string]any)
+		judge := harness.JSON(m, filters["envoy.filters.http.ext_proc"])
+		switch {
+		case route["direct_response"] != nil, strings.HasPrefix(cluster, "mooring.internal."):
+		case strings.HasPrefix(cluster, "adapter/"):
+			adapters++
+			if strings.Contains(judge, `"disabled":true`) || !strings.Contains(judge, "x-mooring-policy") {
+				t.Errorf("a way around the external processor: %s", text)
+			}
+		default:
+			t.Errorf("a route of an unknown kind: %s", text)
+		}
+	}
+	if adapters < 6 {
+		t.Errorf("only %d routes of two adapters were found", adapters)
+	}
+}
+
+// routesIn finds every route in a dump, wherever it is: what has a match and
+// an action.
+func routesIn(value any) []map[string]any {
+	var found []map[string]any
+	switch value := value.(type) {
+	case []any:
+		for _, v := range value {
+			found = append(found, routesIn(v)...)
+		}
+	case map[string]any:
+		if value["match"] != nil && (value["route"] != nil || value["direct_response"] != nil || value["redirect"] != nil) {
+			return []map[string]any{value}
+		}
+		for _, v := range value {
+			found = append(found, routesIn(v)...)
+		}
+	}
+	return found
+}
+
+// envoyAdmin asks Envoy's own interface, which is a socket of the state folder.
+func envoyAdmin(t *testing.T, m *harness.Mooring, path string) []byte {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(m.State, "run", "envoy-admin.sock"))
+	}}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport}).Get("http://envoy" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
