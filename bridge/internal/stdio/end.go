@@ -9,7 +9,7 @@ import (
 
 // supervise waits for the child's end, brings it about when asked to, and
 // returns when the child is reaped, by reap, and nothing of it is left.
-func (c *Child) supervise(stderrRead <-chan struct{}, reap func(*Child)) {
+func (c *Child) supervise(stderr *os.File, stderrRead <-chan struct{}, reap func(*Child)) {
 	select {
 	case <-c.exited:
 	case <-c.stop:
@@ -23,12 +23,11 @@ func (c *Child) supervise(stderrRead <-chan struct{}, reap func(*Child)) {
 
 	_ = c.stdin.Close()
 	// What it wrote last is still in the pipes, and with all writers dead they
-	// end by themselves. Should one have got away, they are closed by force.
-	_ = c.stdout.SetReadDeadline(time.Now().Add(time.Second))
-	select {
-	case <-stderrRead:
-	case <-time.After(time.Second):
-	}
+	// end by themselves. Should one have got away, reading ends all the same.
+	deadline := time.Now().Add(time.Second)
+	_ = c.stdout.SetReadDeadline(deadline)
+	_ = stderr.SetReadDeadline(deadline)
+	<-stderrRead
 	close(c.done)
 }
 

@@ -49,6 +49,11 @@ func play(mode string) {
 		echo()
 	case "family":
 		family()
+	case "daemon":
+		daemon()
+	case "traceback":
+		fmt.Fprintln(os.Stderr, "Traceback:\n  File \"x.py\"\n\traise ValueError  ")
+		echo()
 	case "grandchild":
 		time.Sleep(time.Hour)
 	case "environment":
@@ -85,6 +90,21 @@ func family() {
 		pids = append(pids, cmd.Process.Pid)
 	}
 	fmt.Printf("{\"pids\":[%d,%d]}\n", pids[0], pids[1])
+	echo()
+}
+
+// daemon starts a process that leaves everything behind by which it is known,
+// but keeps standard error, prints its pid and waits for the end of input.
+func daemon() {
+	cmd := exec.Command("sleep", "3600")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Printf("{\"pids\":[%d]}\n", cmd.Process.Pid)
 	echo()
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,9 @@ const childVariable = "MOORING_CHILD"
 // maxKillRounds bounds the chase after processes that fork while they are
 // killed.
 const maxKillRounds = 20
+
+// strayGrace is how long an orphan may be of no child before it is ended.
+const strayGrace = 100 * time.Millisecond
 
 // process is what is known of a child of this process, started by it or adopted.
 type process struct {
@@ -62,17 +66,67 @@ func killAndReap(pid int) {
 }
 
 // isMarked reports whether the process carries the mark in its environment.
-func isMarked(pid int, mark string) bool {
+func isMarked(pid int, mark string) bool { return markOf(pid) == mark }
+
+// markOf is the mark that the process carries, or empty.
+func markOf(pid int) string {
 	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
 	if err != nil {
-		return false
+		return ""
 	}
 	for variable := range bytes.SplitSeq(environ, []byte{0}) {
-		if string(variable) == mark {
+		if bytes.HasPrefix(variable, []byte(childVariable+"=")) {
+			return string(variable)
+		}
+	}
+	return ""
+}
+
+// killStrays ends orphans that belong to no child any more: daemons which left
+// their child's session and threw its mark away. One that is seen for the first
+// time is only remembered, since a process in the middle of execve shows no
+// environment; it returns whether there are such. r.mu is held.
+func (r *Runner) killStrays(adopted []process) (again bool) {
+	seen := make(map[int]bool)
+	for _, p := range adopted {
+		switch {
+		case r.belongs(p):
+		case r.strays[p.pid]:
+			if stillOurs(p.pid) {
+				r.cmd.Log.Warn("ending a process that outlived its server", "pid", p.pid)
+				killAndReap(p.pid)
+			}
+		default:
+			seen[p.pid], again = true, true
+		}
+	}
+	r.strays = seen
+	return again
+}
+
+// belongs reports whether an adopted process is of a child that is not gone.
+// r.mu is held.
+func (r *Runner) belongs(p process) bool {
+	if r.children[p.session] != nil {
+		return true
+	}
+	mark := markOf(p.pid)
+	for _, c := range r.children {
+		if mark == c.mark {
 			return true
 		}
 	}
 	return false
+}
+
+// stillOurs reports whether the pid is of a child of this process.
+func stillOurs(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return false
+	}
+	parent, _, ok := parseStat(stat)
+	return ok && parent == os.Getpid()
 }
 
 // childrenOf lists the processes whose parent is the given one.

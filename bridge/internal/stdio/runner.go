@@ -28,6 +28,7 @@ type Runner struct {
 	mu       sync.Mutex
 	children map[int]*Child // by pid, from fork until reaped
 	started  int            // how many there ever were
+	strays   map[int]bool   // orphans of no child, as of the last look
 
 	wg sync.WaitGroup
 }
@@ -145,7 +146,7 @@ func (r *Runner) stopChildren() {
 func (r *Runner) fork(extra []string) (*Child, error) {
 	path, err := r.cmd.path()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCommandNotFound, err)
+		return nil, notFound(r.cmd.Name, err)
 	}
 	var ours, theirs [3]*os.File
 	for i := range ours {
@@ -173,9 +174,18 @@ func (r *Runner) fork(extra []string) (*Child, error) {
 	})
 	if err != nil {
 		closeAll(ours[:]...)
-		return nil, fmt.Errorf("%w: %w", ErrCommandNotFound, &exec.Error{Name: r.cmd.Name, Err: err})
+		return nil, notFound(r.cmd.Name, err)
 	}
 	return r.adopt(pid, mark, ours), nil
+}
+
+// notFound says which program cannot be executed, and why, once each.
+func notFound(name string, why error) error {
+	var lookup *exec.Error
+	if errors.As(why, &lookup) {
+		why = lookup.Err
+	}
+	return fmt.Errorf("%w: %s: %w", ErrCommandNotFound, name, why)
 }
 
 // adopt makes a Child of a process that was just forked. r.mu is held, so that
@@ -197,7 +207,7 @@ func (r *Runner) adopt(pid int, mark string, pipes [3]*os.File) *Child {
 		defer close(stderrRead)
 		c.readStderr(pipes[2])
 	})
-	r.wg.Go(func() { c.supervise(stderrRead, r.reap) })
+	r.wg.Go(func() { c.supervise(pipes[2], stderrRead, r.reap) })
 	return c
 }
 
@@ -223,18 +233,24 @@ func (r *Runner) reapAll(ctx context.Context) {
 	// only for what nobody thought of.
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-signals:
 		case <-tick.C:
+		case <-again:
 		}
-		r.noticeEnded()
+		again = nil
+		if r.noticeEnded() {
+			again = time.After(strayGrace)
+		}
 	}
 }
 
-func (r *Runner) noticeEnded() {
+// noticeEnded returns whether there are orphans to look at again soon.
+func (r *Runner) noticeEnded() (again bool) {
 	// Listed first: what is forked after that is in r.children when it counts.
 	all := childrenOf(os.Getpid())
 	r.mu.Lock()
@@ -242,9 +258,14 @@ func (r *Runner) noticeEnded() {
 	for pid, c := range r.children {
 		c.notice(pid)
 	}
+	var adopted []process
 	for _, p := range all {
-		if r.children[p.pid] == nil {
-			_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
+		if r.children[p.pid] != nil {
+			continue
+		}
+		if pid, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil); err == nil && pid == 0 {
+			adopted = append(adopted, p)
 		}
 	}
+	return r.killStrays(adopted)
 }

@@ -93,13 +93,13 @@ func printable(line string) string {
 			// An escape sequence ends at its first letter.
 			escape = !unicode.IsLetter(r)
 		case r == '\t':
-			out.WriteByte(' ')
+			out.WriteString("    ")
 		case unicode.IsControl(r):
 		default:
 			out.WriteRune(r)
 		}
 	}
-	return strings.TrimSpace(out.String())
+	return strings.TrimRightFunc(out.String(), unicode.IsSpace)
 }
 
 // cutString is s up to n bytes, without a part of a character at its end.
