@@ -33,7 +33,8 @@ func ErrorResponse(rawID []byte, code int, message string) []byte {
 // never part of a string, so the message stays what it was. It returns text
 // itself where there is nothing to replace.
 func OneLine(text []byte) []byte {
-	text = bytes.TrimSpace(text)
+	// Not bytes.TrimSpace, which takes away what is no white space in JSON.
+	text = bytes.Trim(text, " \t\r\n")
 	if !bytes.ContainsAny(text, "\r\n") {
 		return text
 	}

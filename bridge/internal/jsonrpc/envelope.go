@@ -25,7 +25,7 @@ func (p *parser) envelope() error {
 			return p.inside(p.resultField)
 		case "error":
 			p.msg.Failed = true
-			return p.dec.SkipValue()
+			return p.inside(p.errorField)
 		}
 		if p.strict {
 			for _, name := range []string{"jsonrpc", "id", "method", "params", "result", "error"} {
@@ -43,9 +43,9 @@ func (p *parser) param(key string) error {
 	case "_meta":
 		return p.inside(p.meta)
 	case "progressToken":
-		return p.idTo(&p.msg.ProgressToken)
+		return p.idTo(&p.plainToken.id, &p.plainToken.at)
 	case "requestId":
-		return p.idTo(&p.msg.RequestID)
+		return p.idTo(&p.msg.RequestID, &p.msg.At.RequestID)
 	case "protocolVersion":
 		return p.stringTo(&p.msg.ProtocolVersion)
 	case "name":
@@ -57,7 +57,9 @@ func (p *parser) param(key string) error {
 func (p *parser) meta(key string) error {
 	switch key {
 	case "progressToken":
-		return p.idTo(&p.msg.ProgressToken)
+		return p.idTo(&p.msg.ProgressToken, &p.msg.At.ProgressToken)
+	case metaSubscription:
+		return p.idTo(&p.msg.SubscriptionID, &p.msg.At.SubscriptionID)
 	case metaProtocolVersion:
 		return p.stringTo(&p.msg.MetaVersion)
 	}
@@ -66,12 +68,29 @@ func (p *parser) meta(key string) error {
 
 func (p *parser) resultField(key string) error {
 	switch key {
+	case "_meta":
+		return p.inside(p.meta)
 	case "protocolVersion":
 		return p.stringTo(&p.msg.ProtocolVersion)
 	case "isError":
 		tok, err := p.scalar()
 		p.msg.IsError = err == nil && tok.Kind() == 't'
 		return err
+	}
+	return p.dec.SkipValue()
+}
+
+func (p *parser) errorField(key string) error {
+	switch key {
+	case "code":
+		tok, err := p.scalar()
+		if err == nil && tok.Kind() == '0' {
+			// What is no whole number, or too large, is no code that means anything.
+			p.msg.ErrorCode, _ = strconv.Atoi(tok.String())
+		}
+		return err
+	case "message":
+		return p.stringTo(&p.msg.ErrorMessage)
 	}
 	return p.dec.SkipValue()
 }
@@ -120,12 +139,21 @@ func (p *parser) stringTo(to *string) error {
 	return err
 }
 
-func (p *parser) idTo(to *ID) error {
+func (p *parser) idTo(to *ID, at *Span) error {
+	begin := int(p.dec.InputOffset())
 	tok, err := p.scalar()
-	if err == nil {
-		*to = canonical(tok)
+	if err != nil {
+		return err
 	}
-	return err
+	if *to = canonical(tok); *to == "" {
+		*at = Span{}
+		return nil
+	}
+	for strings.IndexByte(" \t\r\n:", p.text[begin]) >= 0 {
+		begin++
+	}
+	*at = Span{begin, int(p.dec.InputOffset())}
+	return nil
 }
 
 func (p *parser) id() error {
@@ -143,7 +171,8 @@ func (p *parser) id() error {
 		return errors.New("an id must be a string or a number")
 	}
 	end := int(p.dec.InputOffset())
-	p.msg.RawID = p.text[end-len(value) : end]
+	p.msg.At.ID = Span{end - len(value), end}
+	p.msg.RawID = p.msg.At.ID.Of(p.text)
 	tok, err := newDecoder(p.msg.RawID, jsontext.AllowInvalidUTF8(true)).ReadToken()
 	if err != nil {
 		return err

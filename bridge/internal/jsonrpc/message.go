@@ -3,7 +3,7 @@
 // message is bytes, which are passed on as they came: this package finds in
 // them what routing needs (kind, id, method, progress token, version) and
 // refuses what two parsers could read in two ways. It knows nothing of HTTP or
-// processes, and never rewrites a message.
+// processes. Rewrite changes parts of a message, and no other byte of it.
 package jsonrpc
 
 // Kind says what a message is.
@@ -38,6 +38,10 @@ type Message struct {
 	// ProgressToken is params._meta.progressToken of a Request, or
 	// params.progressToken of a Notification.
 	ProgressToken ID
+	// SubscriptionID is _meta["io.modelcontextprotocol/subscriptionId"] in
+	// params or result, which what belongs to a subscription has in the modern
+	// era.
+	SubscriptionID ID
 	// RequestID is params.requestId, which notifications/cancelled has.
 	RequestID ID
 	// ProtocolVersion is protocolVersion in params or result, which initialize
@@ -50,9 +54,28 @@ type Message struct {
 	Name string
 	// Failed says that a Response has an error instead of a result.
 	Failed bool
+	// ErrorCode and ErrorMessage are of the error, where they are a number and a
+	// string.
+	ErrorCode    int
+	ErrorMessage string
 	// IsError is result.isError, by which a tool says that it failed.
 	IsError bool
+	// At says where in the message the parts are that Rewrite may be asked to
+	// change.
+	At Places
 }
+
+// Places are where parts of a message stand in its bytes.
+type Places struct {
+	ID, ProgressToken, RequestID, SubscriptionID Span
+}
+
+// Span is a part of a message, from Start up to but not including End. The zero
+// value says that the message has no such part.
+type Span struct{ Start, End int }
+
+// Of is the part of text that the span is.
+func (s Span) Of(text []byte) []byte { return text[s.Start:s.End] }
 
 // The methods that routing needs to know.
 const (
@@ -62,5 +85,9 @@ const (
 	MethodCancelled  = "notifications/cancelled"
 )
 
-// metaProtocolVersion is the _meta key that marks a request of the modern era.
-const metaProtocolVersion = "io.modelcontextprotocol/protocolVersion"
+// The _meta keys of the modern era: the first marks its requests, the second
+// what belongs to a subscription.
+const (
+	metaProtocolVersion = "io.modelcontextprotocol/protocolVersion"
+	metaSubscription    = "io.modelcontextprotocol/subscriptionId"
+)

@@ -50,6 +50,12 @@ type parser struct {
 
 	version            string
 	hasResult, hasNull bool
+	// plainToken is params.progressToken, which only counts in notifications: in
+	// a request it is some method's own field.
+	plainToken struct {
+		id ID
+		at Span
+	}
 }
 
 func newDecoder(text []byte, opts ...jsontext.Options) *jsontext.Decoder {
@@ -103,6 +109,7 @@ func (p *parser) judge() (Message, error) {
 		m.Kind = Request
 	case m.Method != "":
 		m.Kind = Notification
+		m.ProgressToken, m.At.ProgressToken = p.plainToken.id, p.plainToken.at
 	case p.hasResult == m.Failed:
 		return Message{}, errors.New("a message must have a method, a result or an error")
 	case m.ID == "" && !m.Failed:

@@ -42,7 +42,19 @@ func TestParse(t *testing.T) {
 		},
 		"error without id": {
 			`{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}`,
+			jsonrpc.Message{Kind: jsonrpc.Response, Failed: true, ErrorCode: -32700, ErrorMessage: "x"},
+		},
+		"strange error": {
+			`{"jsonrpc":"2.0","id":null,"error":{"code":1e99,"message":{}}}`,
 			jsonrpc.Message{Kind: jsonrpc.Response, Failed: true},
+		},
+		"subscription": {
+			`{"jsonrpc":"2.0","method":"m","params":{"_meta":{"io.modelcontextprotocol/subscriptionId": 7}}}`,
+			jsonrpc.Message{Kind: jsonrpc.Notification, Method: "m", SubscriptionID: "7"},
+		},
+		"token that is no request's": {
+			`{"jsonrpc":"2.0","id":1,"method":"m","params":{"progressToken":7}}`,
+			jsonrpc.Message{Kind: jsonrpc.Request, ID: "1", RawID: []byte("1"), Method: "m"},
 		},
 		"params array": {
 			`{"jsonrpc":"2.0","method":"x/y","params":["a"]}`,
@@ -55,6 +67,7 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.At = jsonrpc.Places{}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

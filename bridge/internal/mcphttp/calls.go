@@ -12,23 +12,26 @@ import (
 // cancelGrace is how long a cancelled request may still be answered.
 const cancelGrace = 5 * time.Second
 
-// begin makes a call of the client's request.
-func (s *session) begin(m jsonrpc.Message) (*call, *refusal) {
+// begin makes a call of the client's request, and returns the line for the
+// server.
+func (s *session) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended:
-		return nil, unknownSession()
+		return nil, nil, unknownSession()
 	case s.pending[m.ID] != nil:
-		return nil, refuse(http.StatusBadRequest, "a request with this id is in flight already")
+		return nil, nil, refuse(http.StatusBadRequest, "a request with this id is in flight already")
 	case len(s.pending) >= s.h.cfg.MaxInFlight:
-		return nil, refuse(http.StatusTooManyRequests, "too many requests of this session are in flight").with("Retry-After", "1")
+		return nil, nil, refuse(http.StatusTooManyRequests, "too many requests of this session are in flight").with("Retry-After", "1")
 	}
-	c := &call{msg: m, started: time.Now(), stream: newStream(s.h.streamID(), s.h.cfg.BufferBytes)}
-	s.pending[m.ID] = c
+	s.asks++
+	id, rawID := jsonrpc.Number(s.asks)
+	c := &call{msg: m, id: id, started: time.Now(), stream: newStream(s.h.streamID(), s.h.cfg.BufferBytes)}
+	s.pending[m.ID], s.passed[id] = c, c
 	s.order = append(s.order, c)
 	s.streams[c.stream.id] = c.stream
-	return c, nil
+	return c, jsonrpc.Rewrite(line, jsonrpc.Edit{At: m.At.ID, With: rawID}), nil
 }
 
 // take removes the call, if it is still pending. s.mu is held.
@@ -37,6 +40,7 @@ func (s *session) take(c *call) bool {
 		return false
 	}
 	delete(s.pending, c.msg.ID)
+	delete(s.passed, c.id)
 	s.order = slices.DeleteFunc(s.order, func(other *call) bool { return other == c })
 	return true
 }
@@ -91,20 +95,28 @@ func (s *session) retire(c *call) {
 }
 
 // heard notes what a notification or response from the client means for what
-// is in flight. The message itself goes to the server in any case.
-func (s *session) heard(m jsonrpc.Message) {
+// is in flight, and returns the line for the server; nil when it is not for it.
+func (s *session) heard(m jsonrpc.Message, line []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case m.Kind == jsonrpc.Response:
 		delete(s.asked, m.ID)
-	case m.Method == jsonrpc.MethodCancelled:
-		if c := s.pending[m.RequestID]; c != nil && c.msg.Method != jsonrpc.MethodInitialize {
+	case m.Method == jsonrpc.MethodCancelled && m.RequestID != "":
+		c := s.pending[m.RequestID]
+		if c == nil {
+			// It was answered meanwhile. The server may have given the number to
+			// another request.
+			return nil
+		}
+		if c.msg.Method != jsonrpc.MethodInitialize {
 			// The server should not answer any more, so the stream is ended for
 			// it, or it would stay open for ever.
 			time.AfterFunc(cancelGrace, func() { s.abandon(c) })
 		}
+		return jsonrpc.Rewrite(line, jsonrpc.Edit{At: m.At.RequestID, With: []byte(c.id)})
 	}
+	return line
 }
 
 func (s *session) abandon(c *call) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -192,6 +193,22 @@ type client struct {
 	*bridge
 	child  *fakeChild
 	header string
+	ids    map[string]string // as the server knows them, by the client's
+}
+
+// anID finds the id of a message, and the requestId of a cancellation.
+var anID = regexp.MustCompile(`("id"|"requestId"): ?("[^"]*"|[^,} ]+)`)
+
+// withID is the message with its id replaced, unless it has none.
+func withID(message, id string) string {
+	return anID.ReplaceAllString(message, "${1}:"+id)
+}
+
+func idOf(message string) string {
+	if found := anID.FindStringSubmatch(message); found != nil {
+		return found[2]
+	}
+	return ""
 }
 
 // connect begins a session.
@@ -204,7 +221,7 @@ func (b *bridge) connectAs(reply string) *client {
 	b.t.Helper()
 	answers := make(chan *answer, 1)
 	go func() { answers <- b.do("POST", initialize) }()
-	c := &client{bridge: b, child: <-b.children}
+	c := &client{bridge: b, child: <-b.children, ids: make(map[string]string)}
 	c.expect(initialize)
 	c.say(reply)
 	a := <-answers
@@ -222,11 +239,17 @@ func (c *client) post(message string, headers ...string) <-chan *answer {
 	return answers
 }
 
-// expect waits for the message to arrive at the server.
+// expect waits for the message to arrive at the server, whatever id it has
+// there.
 func (c *client) expect(message string) {
 	c.t.Helper()
 	select {
 	case got := <-c.child.in:
+		id := idOf(got)
+		if strings.Contains(message, `"method"`) {
+			c.ids[idOf(message)] = id
+			message = withID(message, id)
+		}
 		if got != message {
 			c.t.Fatalf("the server got %s, want %s", got, message)
 		}
@@ -235,9 +258,20 @@ func (c *client) expect(message string) {
 	}
 }
 
-// say makes the server write the message.
+// arrived waits for a request to arrive at the server, which the client gave
+// that id.
+func (c *client) arrived(id string) {
+	c.t.Helper()
+	c.ids[id] = idOf(wait(c.t, c.child.in))
+}
+
+// say makes the server write the message; the id of an answer is as the client
+// knows it.
 func (c *client) say(message string) {
 	c.t.Helper()
+	if id := c.ids[idOf(message)]; id != "" && !strings.Contains(message, `"method"`) {
+		message = withID(message, id)
+	}
 	select {
 	case c.child.out <- message:
 	case <-time.After(10 * time.Second):

@@ -12,7 +12,7 @@ import (
 func TestJSONAnswerKeepsBytes(t *testing.T) {
 	c := serve(t, nil).connect()
 	request := `{ "id":1.50,  "method":"x/unknown","jsonrpc":"2.0","extra":{"k":1e3}}`
-	reply := `{"id":1.5, "unknown":[ 1 ],"jsonrpc":"2.0","result":{"z":1,"a":2}}`
+	reply := `{"id":1.50, "unknown":[ 1 ],"jsonrpc":"2.0","result":{"z":1,"a":2}}`
 	answers := c.post(strings.Replace(request, ",  ", ",\r\n", 1), "MCP-Protocol-Version: 2025-11-25")
 	c.expect(request)
 	c.say(reply)
@@ -25,13 +25,43 @@ func TestJSONAnswerKeepsBytes(t *testing.T) {
 	}
 }
 
+// Servers written in JavaScript answer these ids with other bytes, or not at all.
+func TestIDsSurviveServersThatRespellThem(t *testing.T) {
+	c := serve(t, nil).connect()
+	for _, id := range []string{"9007199254740993", "-0", "1e400", "1.0", `"\u0061"`} {
+		request := `{"jsonrpc":"2.0","id":` + id + `,"method":"x"}`
+		answers := c.post(request)
+		c.expect(request)
+		if got := c.ids[id]; strings.Trim(got, "0123456789") != "" || len(got) > 9 {
+			t.Errorf("the server gets id %s", got)
+		}
+		if got := wait(t, c.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`}}`)); got.StatusCode != 202 {
+			t.Errorf("cancelling gives %d", got.StatusCode)
+		}
+		c.expect(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + c.ids[id] + `}}`)
+		c.say(`{"jsonrpc":"2.0","id":` + id + `,"result":{}}`)
+		if got := wait(t, answers).body(); got != `{"jsonrpc":"2.0","id":`+id+`,"result":{}}` {
+			t.Errorf("got %s", got)
+		}
+	}
+	// What is not in flight any more is not another's to cancel.
+	if got := wait(t, c.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`)); got.StatusCode != 202 {
+		t.Errorf("cancelling gives %d", got.StatusCode)
+	}
+	answers := c.post(`{"jsonrpc":"2.0","id":5,"method":"last"}`)
+	c.expect(`{"jsonrpc":"2.0","id":5,"method":"last"}`)
+	c.say(`{"jsonrpc":"2.0","id":5,"result":{}}`)
+	wait(t, answers)
+}
+
 func TestStreamedAnswer(t *testing.T) {
 	c := serve(t, nil).connect()
 	request := `{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"t","_meta":{"progressToken":"p"}}}`
 	other := `{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"t","_meta":{"progressToken":"q"}}}`
-	answers, others := c.post(request), c.post(other)
-	<-c.child.in
-	<-c.child.in
+	answers := c.post(request)
+	c.arrived(`"a"`)
+	others := c.post(other)
+	c.arrived(`"b"`)
 	progress := `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
 	c.say(progress)
 	a := wait(t, answers)
@@ -63,7 +93,7 @@ func TestOlderClientsGetNoPrimingEvent(t *testing.T) {
 	b := serve(t, func(cfg *mcphttp.Config) { cfg.PatienceJSON = time.Millisecond })
 	c := b.connectAs(strings.Replace(initialized, "2025-11-25", "2025-03-26", 1))
 	answers := c.post(`{"jsonrpc":"2.0","id":1,"method":"x"}`)
-	<-c.child.in
+	c.arrived(`1`)
 	a := wait(t, answers)
 	c.say(`{"jsonrpc":"2.0","id":1,"result":{}}`)
 	if e, _ := a.next(); e.data == "" {
@@ -74,7 +104,7 @@ func TestOlderClientsGetNoPrimingEvent(t *testing.T) {
 func TestServerRequestGoesToTheCallAndBack(t *testing.T) {
 	c := serve(t, nil).connect()
 	answers := c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask"}}`)
-	<-c.child.in
+	c.arrived(`1`)
 	ask := `{"jsonrpc":"2.0","id":77,"method":"elicitation/create","params":{}}`
 	c.say(ask)
 	a := wait(t, answers)
@@ -123,7 +153,7 @@ func TestGeneralStream(t *testing.T) {
 func TestResume(t *testing.T) {
 	c := serve(t, nil).connect()
 	answers := c.post(`{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"progressToken":5}}}`)
-	<-c.child.in
+	c.arrived(`1`)
 	progress := func(n string) string {
 		return `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":` + n + `}}`
 	}
@@ -177,7 +207,7 @@ func TestResumeTakesOverAHalfOpenStream(t *testing.T) {
 func TestTooLongAnswer(t *testing.T) {
 	c := serve(t, nil).connect()
 	answers := c.post(`{"jsonrpc":"2.0","id":"long","method":"tools/call","params":{"name":"dump"}}`)
-	<-c.child.in
+	c.arrived(`"long"`)
 	c.say(`{"jsonrpc":"2.0","id":"long","result":{"content":[{"text":"xxxx<CUT>`)
 	if got := wait(t, answers).body(); !strings.Contains(got, `"id":"long","error"`) {
 		t.Errorf("got %s", got)
@@ -188,13 +218,13 @@ func TestCancelledCallEndsWithoutAnswer(t *testing.T) {
 	b := serve(t, func(cfg *mcphttp.Config) { cfg.PatienceJSON = time.Millisecond })
 	c := b.connect()
 	answers := c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}`)
-	<-c.child.in
+	c.arrived(`1`)
 	a := wait(t, answers)
 	cancel := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`
 	if got := wait(t, c.post(cancel)); got.StatusCode != 202 {
 		t.Errorf("cancelling gives %d", got.StatusCode)
 	}
-	c.expect(cancel)
+	c.expect(withID(cancel, c.ids["1"]))
 	for {
 		e, ok := a.next()
 		if !ok {

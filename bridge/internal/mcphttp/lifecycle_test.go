@@ -15,7 +15,7 @@ func TestCrash(t *testing.T) {
 	c := b.connect()
 	stream := c.do("GET", "", c.header, "Accept: text/event-stream")
 	answers := c.post(`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"boom"}}`)
-	<-c.child.in
+	c.arrived(`9`)
 	close(c.child.ended)
 	a := wait(t, answers)
 	if got := a.body(); a.StatusCode != 200 || !strings.Contains(got, `"id":9,"error"`) || !strings.Contains(got, "exited with code 7") {
@@ -61,7 +61,7 @@ func TestRefusedInitializeBirthsNothing(t *testing.T) {
 	go func() { answers <- b.do("POST", initialize) }()
 	child := wait(t, b.children)
 	reply := `{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"no"}}`
-	child.out <- reply
+	child.out <- withID(reply, idOf(wait(t, child.in)))
 	a := wait(t, answers)
 	if got := a.body(); got != reply || a.Header.Get("Mcp-Session-Id") != "" {
 		t.Errorf("got %s with session %q", got, a.Header.Get("Mcp-Session-Id"))
@@ -77,7 +77,7 @@ func TestCaps(t *testing.T) {
 		t.Errorf("one session too many gives %d %s", a.StatusCode, got)
 	}
 	answers := c.post(`{"jsonrpc":"2.0","id":1,"method":"x"}`)
-	<-c.child.in
+	c.arrived(`1`)
 	if got := wait(t, c.post(`{"jsonrpc":"2.0","id":2,"method":"x"}`)); got.StatusCode != 429 {
 		t.Errorf("one request too many gives %d", got.StatusCode)
 	}

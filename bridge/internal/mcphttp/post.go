@@ -24,15 +24,16 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		ref.write(w, nil)
 		return
 	}
-	m, ref := parseMessage(body)
+	line := jsonrpc.OneLine(body)
+	m, ref := parseMessage(line)
 	switch {
 	case ref != nil:
 	case isModern(r, m):
 		ref = refuseModern(r)
 	case m.Kind == jsonrpc.Request && m.Method == jsonrpc.MethodInitialize:
-		ref = h.birth(w, r, m, jsonrpc.OneLine(body))
+		ref = h.birth(w, r, m, line)
 	default:
-		ref = h.forward(w, r, m, jsonrpc.OneLine(body))
+		ref = h.forward(w, r, m, line)
 	}
 	if ref != nil {
 		ref.write(w, m.RawID)
@@ -60,9 +61,10 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, m jsonrpc.Mess
 	if m.Kind == jsonrpc.Request {
 		return h.call(w, r, s, m, line)
 	}
-	s.heard(m)
-	if err := s.child.Send(line); err != nil {
-		return s.unsent()
+	if line = s.heard(m, line); line != nil {
+		if err := s.child.Send(line); err != nil {
+			return s.unsent()
+		}
 	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
@@ -155,7 +157,7 @@ func (s *session) unsent() *refusal {
 
 // call passes a request on and answers with what comes back.
 func (h *Handler) call(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message, line []byte) *refusal {
-	c, ref := s.begin(m)
+	c, line, ref := s.begin(m, line)
 	if ref != nil {
 		return ref
 	}

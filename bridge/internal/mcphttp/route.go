@@ -12,13 +12,14 @@ func (s *session) receive(line []byte, cut bool) {
 		s.receiveCut(line)
 		return
 	}
+	line = jsonrpc.OneLine(line)
 	m, err := jsonrpc.ParseLenient(line)
 	if err != nil {
 		s.h.cfg.Log.Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
 		return
 	}
 	if m.Kind == jsonrpc.Response {
-		s.answer(m, jsonrpc.OneLine(line))
+		s.answer(m, line)
 		return
 	}
 	s.mu.Lock()
@@ -34,7 +35,7 @@ func (s *session) receive(line []byte, cut bool) {
 		s.asked[m.ID] = to
 	}
 	s.mu.Unlock()
-	if lost := to.append(jsonrpc.OneLine(line), false); lost > 0 {
+	if lost := to.append(line, false); lost > 0 {
 		s.h.cfg.Log.Warn("messages to the client dropped: no connection carries them", "messages", lost)
 	}
 }
@@ -57,7 +58,7 @@ func (s *session) receiveCut(prefix []byte) {
 // dropped: its call was cancelled, or never was.
 func (s *session) answer(m jsonrpc.Message, line []byte) {
 	s.mu.Lock()
-	c := s.pending[m.ID]
+	c := s.passed[m.ID]
 	if c == nil || !s.take(c) {
 		s.mu.Unlock()
 		return
@@ -73,7 +74,7 @@ func (s *session) answer(m jsonrpc.Message, line []byte) {
 		s.h.metrics.session("started")
 		s.h.cfg.Born(true)
 	}
-	c.stream.append(line, true)
+	c.stream.append(jsonrpc.Rewrite(line, jsonrpc.Edit{At: m.At.ID, With: c.msg.RawID}), true)
 	s.completed(c)
 	if birth && m.Failed {
 		s.end(endRefused)

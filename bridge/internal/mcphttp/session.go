@@ -51,16 +51,21 @@ type session struct {
 	version  string
 	users    int // HTTP requests that are being served
 	lastUsed time.Time
-	pending  map[jsonrpc.ID]*call
-	order    []*call // pending, oldest first
+	asks     int64                // how many requests were passed on
+	pending  map[jsonrpc.ID]*call // by the client's id
+	passed   map[jsonrpc.ID]*call // the same by the id that the server knows
+	order    []*call              // pending, oldest first
 	asked    map[jsonrpc.ID]*stream
 	streams  map[string]*stream // that can be resumed
 	finished []finished
 }
 
-// call is a client's request that waits for its answer.
+// call is a client's request that waits for its answer. The server gets it with
+// an id of the bridge's own, and the client gets its id back byte for byte:
+// servers read numbers as floats, and write large ones differently.
 type call struct {
 	msg     jsonrpc.Message
+	id      jsonrpc.ID // as the server knows it
 	stream  *stream
 	started time.Time
 
@@ -82,6 +87,7 @@ func newSession(h *Handler, child Child, principal string) *session {
 		born: now, lastUsed: now, gone: make(chan struct{}),
 		general: newStream("0", h.cfg.BufferBytes),
 		pending: make(map[jsonrpc.ID]*call),
+		passed:  make(map[jsonrpc.ID]*call),
 		asked:   make(map[jsonrpc.ID]*stream),
 		streams: make(map[string]*stream),
 	}
@@ -127,7 +133,7 @@ func (s *session) end(why ending) bool {
 	}
 	s.ended = true
 	calls, streams := s.order, s.streams
-	s.pending, s.order, s.streams, s.asked, s.finished = nil, nil, nil, nil, nil
+	s.pending, s.passed, s.order, s.streams, s.asked, s.finished = nil, nil, nil, nil, nil, nil
 	s.mu.Unlock()
 
 	s.h.forget(s, why.event)
