@@ -126,9 +126,9 @@ func TestBadCommandsSayWhy(t *testing.T) {
 		mode, reason, message string
 		change                func(*Config)
 	}{
-		"not found": {"", "CommandNotFound", `exec: "no-such-command"`, func(c *Config) { c.Command = "no-such-command" }},
+		"not found": {"", "CommandNotFound", "Command not found: no-such-command: executable file not found in $PATH.", func(c *Config) { c.Command = "no-such-command" }},
 		"exits":     {"broken", "CommandExited", "exited with code 2; it wrote: usage: broken --token TOKEN", nil},
-		"refuses":   {"refuses", "HandshakeFailed", "refused initialize", nil},
+		"refuses":   {"refuses", "HandshakeFailed", "refused initialize with error -32602: no.", nil},
 		"hangs":     {"silent", "StartTimeout", "within 1s; it wrote last: loading the model", func(c *Config) { c.StartTimeout = time.Second }},
 	}
 	for name, test := range tests {
@@ -143,6 +143,9 @@ func TestBadCommandsSayWhy(t *testing.T) {
 			r := b.await("Failed")
 			if r.Code != 503 || r.Reason != test.reason || !strings.Contains(r.Message, test.message) {
 				t.Errorf("got %+v", r)
+			}
+			if r = b.ready(); r.Restarts < 1 {
+				t.Errorf("the tries are not counted: %+v", r)
 			}
 			status, answer, _ := b.post("", initialize)
 			if status != 503 || !strings.Contains(answer, test.reason) || strings.Contains(answer, "usage") {

@@ -22,6 +22,9 @@ import (
 // command to be called broken.
 const crashLoop = 3
 
+// maxRefusal bounds the characters of a server's error message that are shown.
+const maxRefusal = 400
+
 // initialize is what the probe says to a server.
 const initialize = `{"jsonrpc":"2.0","id":"probe","method":"initialize","params":{"protocolVersion":"2025-11-25",` +
 	`"capabilities":{},"clientInfo":{"name":"mooring-bridge","version":"1"}}}`
@@ -209,9 +212,21 @@ func judge(m jsonrpc.Message, err error, child *stdio.Child) health.Status {
 	case err != nil:
 		return failed(health.ReasonHandshakeFailed, err.Error()+lastWords(child))
 	case m.Failed || m.ProtocolVersion == "":
-		return failed(health.ReasonHandshakeFailed, "the server refused initialize"+lastWords(child))
+		return failed(health.ReasonHandshakeFailed, "the server refused initialize"+refusal(m)+lastWords(child))
 	}
 	return health.Status{State: health.Ready}
+}
+
+// refusal is a clause with the server's own error.
+func refusal(m jsonrpc.Message) string {
+	if !m.Failed {
+		return ": its answer names no protocol version"
+	}
+	text := []rune(m.ErrorMessage)
+	if len(text) > maxRefusal {
+		text = append(text[:maxRefusal], '…')
+	}
+	return fmt.Sprintf(" with error %d: %s", m.ErrorCode, string(text))
 }
 
 func failed(reason, message string) health.Status {
