@@ -257,7 +257,7 @@ func TestWatchNamesWhatIsWrong(t *testing.T) {
 	for name, test := range map[string]struct{ url, want string }{
 		"name":    {"https://no-such-host.invalid/mcp", "the name no-such-host.invalid "},
 		"TLS":     {secure.URL, "certificate"},
-		"address": {"http://169.254.169.254/mcp", "not allowed"},
+		"address": {"http://169.254.169.254/mcp", "metadata service"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u, err := url.Parse(test.url)
