@@ -75,22 +75,26 @@ type resolved struct {
 // Addresses are those that the gateway listens at. It is an error when one of
 // them is not an address.
 func (s Settings) Addresses() ([]netip.AddrPort, error) {
-	public, publicErr := listenAddress("listen address", s.Listen)
-	ops, opsErr := listenAddress("operations address", s.OpsListen)
-	if err := errors.Join(publicErr, opsErr); err != nil {
+	public, ops, err := s.listenAddresses()
+	if err != nil {
 		return nil, err
 	}
 	return []netip.AddrPort{public, ops}, nil
 }
 
-func (s Settings) resolve() (resolved, error) {
+func (s Settings) listenAddresses() (public, ops netip.AddrPort, err error) {
 	public, publicErr := listenAddress("listen address", s.Listen)
 	ops, opsErr := listenAddress("operations address", s.OpsListen)
+	return public, ops, errors.Join(publicErr, opsErr)
+}
+
+func (s Settings) resolve() (resolved, error) {
+	public, ops, listenErr := s.listenAddresses()
 	if s.PublicURL == "" {
 		s.PublicURL = "http://" + s.Listen
 	}
 	u, urlErr := publicURL(s.PublicURL)
-	if err := errors.Join(publicErr, opsErr, urlErr); err != nil {
+	if err := errors.Join(listenErr, urlErr); err != nil {
 		return resolved{}, err
 	}
 	return resolved{
