@@ -30,6 +30,7 @@ type Config struct {
 
 	AllowLoopback bool             `help:"Allow a remote URL on this machine's loopback addresses."`
 	DenyDial      []netip.AddrPort `placeholder:"IP:PORT" help:"Where the gateway listens: no remote server may be there. 0.0.0.0 and [::] mean every address of this machine."`
+	Policy        string           `placeholder:"FILE" help:"The operator's rules, whose egress narrows or widens where a remote server may be; read at each connection."`
 
 	MaxSessions     int           `env:"MOORING_MAX_SESSIONS" default:"100" help:"Sessions, each with a server process, at a time."`
 	MaxInFlight     int           `env:"MOORING_MAX_IN_FLIGHT" default:"256" help:"Unanswered requests of one session."`

@@ -46,6 +46,8 @@ func (p URLPolicy) refusal(addr netip.Addr, port uint16) string {
 		return "link-local"
 	case anyContains(p.Deny, addr):
 		return "denied by the operator"
+	case len(p.Only) > 0 && !anyContains(p.Only, addr):
+		return "outside the networks that the operator allows"
 	case anyContains(p.Allow, addr):
 		return ""
 	case addr.IsLoopback() && !p.AllowLoopback:

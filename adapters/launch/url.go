@@ -30,6 +30,8 @@ var ErrAddressRefused = errors.New("a remote server may not have this address")
 type URLPolicy struct {
 	// AllowLoopback admits this machine's own loopback addresses.
 	AllowLoopback bool
+	// Only are the networks that all addresses must be in. None means all.
+	Only []netip.Prefix
 	// Allow admits addresses that are otherwise refused by default: loopback
 	// and reserved ones, but none that are refused always.
 	Allow []netip.Prefix

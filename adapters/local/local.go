@@ -42,6 +42,9 @@ type Config struct {
 	// Own are the addresses that the gateway listens at, which no remote server
 	// may have: see launch.URLPolicy.
 	Own []netip.AddrPort
+	// Policy is the operator's file of rules, which bridges follow where they
+	// connect to remote servers. Empty means none.
+	Policy string
 	// Environ is the operator's environment, as of os.Environ. Bridges get what
 	// a list of names allows: search paths, proxies, certificates, settings of
 	// package tools. Nil means that they get only their adapter's variables.
@@ -110,9 +113,10 @@ func New(cfg Config) (*Deployer, error) {
 func (c *Config) resolve() error {
 	for name, path := range map[string]*string{
 		"adapters folder": &c.AdaptersDir, "run folder": &c.RunDir, "bridge": &c.Bridge, "lease": &c.Lease,
+		"policy": &c.Policy,
 	} {
 		if *path == "" {
-			if name == "lease" {
+			if name == "lease" || name == "policy" {
 				continue
 			}
 			return fmt.Errorf("a deployer needs a path for its %s", name)

@@ -93,6 +93,9 @@ func (r *replica) arguments() []string {
 	for _, own := range cfg.Own {
 		arguments = append(arguments, "--deny-dial", own.String())
 	}
+	if cfg.Policy != "" {
+		arguments = append(arguments, "--policy", cfg.Policy)
+	}
 	if cfg.Lease != "" {
 		arguments = append(arguments, "--lease", cfg.Lease)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
@@ -28,6 +30,10 @@ type Config struct {
 	URL *url.URL
 	// Policy judges every address that is dialled.
 	Policy launch.URLPolicy
+	// EgressFile is the operator's file that narrows or widens Policy. It is read
+	// whenever an address is dialled, so that a change counts at once; while it
+	// cannot be read nothing is dialled. Empty means none.
+	EgressFile string
 	// Admit reports whether new sessions may be born, and if not, says why in a
 	// sentence for clients. Nil means always.
 	Admit func() (refusal string, ok bool)
@@ -70,7 +76,7 @@ func New(cfg Config) *Proxy {
 		cfg.ResponseTimeout = 10 * time.Minute
 	}
 	p := &Proxy{cfg: cfg, sessions: newSessions()}
-	p.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: cfg.Policy.Control}
+	p.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: p.control}
 	p.transport = &http.Transport{
 		// Proxy stays nil: behind a proxy the address that is checked would be
 		// the proxy's, and the adapter's own variables could name one.
@@ -93,6 +99,19 @@ func New(cfg Config) *Proxy {
 		ErrorLog:       slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	return p
+}
+
+// control judges an address that is about to be dialled.
+func (p *Proxy) control(network, address string, conn syscall.RawConn) error {
+	policy := p.cfg.Policy
+	if p.cfg.EgressFile != "" {
+		egress, err := launch.ReadEgress(p.cfg.EgressFile)
+		if err != nil {
+			return fmt.Errorf("%w: %w", launch.ErrAddressRefused, err)
+		}
+		policy = policy.With(egress)
+	}
+	return policy.Control(network, address, conn)
 }
 
 // InFlight is how many requests are being served, open streams included.
