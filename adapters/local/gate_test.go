@@ -132,6 +132,10 @@ func TestBridgesStartAFewAtATime(t *testing.T) {
 	w.await(waiting[0], "")
 	late := w.adapter("late", 1)
 	w.create(late)
+	w.eventually("it waits too", func() bool {
+		i := w.Instances()[late.ID]
+		return len(i) == 1 && i[0].Reason == "Queued"
+	})
 	running, _ := split()
 	w.touch("gate-" + running[0].Name)
 	w.await(late, "0 Ready")
