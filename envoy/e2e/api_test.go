@@ -146,11 +146,7 @@ func keepsOpening(m *harness.Mooring, stop <-chan struct{}) error {
 			return nil
 		default:
 		}
-		answer := m.TryInitialize("a")
-		if answer.Status != http.StatusOK {
-			return fmt.Errorf("initialize: status %d: %s", answer.Status, answer.Body)
-		}
-		if _, err := m.Do(http.MethodDelete, "/adapters/a/mcp", "", "Mcp-Session-Id", answer.Header.Get("Mcp-Session-Id")); err != nil {
+		if err := m.OpenAndEnd("a"); err != nil {
 			return err
 		}
 	}

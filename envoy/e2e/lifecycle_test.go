@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,4 +161,27 @@ func TestStartRightAfterKill(t *testing.T) {
 	next := harness.Start(t, harness.State(m.State))
 	next.AwaitReady("a", 1, 30*time.Second)
 	call(t, next, "a", "who", nil)
+}
+
+// TestBridgesEndWithoutAnyOwner kills launcher and control plane at once: nobody
+// is left to end the bridges, which therefore end themselves.
+func TestBridgesEndWithoutAnyOwner(t *testing.T) {
+	t.Parallel() // it waits for the lease to run out
+	m := harness.Start(t)
+	m.Deploy(m.TestServer("a", 2))
+	m.Initialize("a").MustCall("who")
+	pids := harness.Descendants(m.Bridges()...)
+	if len(pids) < 3 {
+		t.Fatalf("bridges and servers: %v", pids)
+	}
+	for _, pid := range []int{m.PID("xds"), m.LauncherPID()} {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.AwaitEnd()
+	if len(m.Bridges()) != 2 {
+		t.Error("bridges ended at once, with their sessions")
+	}
+	m.Await("bridges and servers end", time.Minute, func() bool { return !slices.ContainsFunc(pids, harness.Alive) })
 }

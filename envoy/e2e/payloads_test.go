@@ -23,6 +23,7 @@ const (
 // TestPayloads posts every example as it stands, all at once. Those that need
 // no account serve; the others say why they do not, and disturb nobody.
 func TestPayloads(t *testing.T) {
+	t.Parallel() // it waits for the network
 	// Caches of its own: those of the machine may be broken by an installation
 	// that somebody ended half way.
 	cache := t.TempDir()

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -139,23 +138,6 @@ func (e *Envoy) AdminGet(path string) []byte {
 func (e *Envoy) ConfigDump() []byte {
 	e.tb.Helper()
 	return e.AdminGet("/config_dump?include_eds")
-}
-
-// FreePort is a TCP port on 127.0.0.1 that nothing listens on.
-func FreePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("finding a free port: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// FreeAddress is 127.0.0.1 with a FreePort.
-func FreeAddress(tb testing.TB) string {
-	tb.Helper()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(tb)))
 }
 
 // SocketDir is an empty folder, removed with the test, whose path is short

@@ -70,3 +70,14 @@ func TestKill(t *testing.T) {
 		t.Fatalf("process is still there: %v", err)
 	}
 }
+
+func TestFreePortsDiffer(t *testing.T) {
+	seen := map[int]bool{}
+	for range 500 {
+		port := envoytest.FreePort(t)
+		if seen[port] {
+			t.Fatalf("port %d twice", port)
+		}
+		seen[port] = true
+	}
+}

@@ -47,6 +47,27 @@ func (m *Mooring) TryInitialize(adapter string) Answer {
 	return Raw{m: m, path: "/adapters/" + adapter + "/mcp"}.Post(initialize)
 }
 
+// OpenAndEnd opens a session with the adapter and ends it. It may be called from
+// any goroutine.
+func (m *Mooring) OpenAndEnd(adapter string) error {
+	r := Raw{m: m, path: "/adapters/" + adapter + "/mcp"}
+	answer, err := r.Try(http.MethodPost, initialize)
+	if err != nil {
+		return fmt.Errorf("opening a session: %w", err)
+	}
+	if answer.Status != http.StatusOK {
+		return fmt.Errorf("opening a session: status %d: %s", answer.Status, answer.Body)
+	}
+	answer, err = r.With(answer.Header.Get("Mcp-Session-Id")).Try(http.MethodDelete, "")
+	if err != nil {
+		return fmt.Errorf("ending a session: %w", err)
+	}
+	if answer.Status >= 300 {
+		return fmt.Errorf("ending a session: status %d: %s", answer.Status, answer.Body)
+	}
+	return nil
+}
+
 // With is the session with another id.
 func (r Raw) With(id string) Raw {
 	r.ID = id
