@@ -40,6 +40,9 @@ type Config struct {
 	// MinBackoff and MaxBackoff bound the time between tries. Zero means 2 s and
 	// 60 s.
 	MinBackoff, MaxBackoff time.Duration
+	// NPMLogs is a folder of the prober's own where Start makes npm write its
+	// logs. Empty means that they are not read.
+	NPMLogs string
 	// Log is required.
 	Log *slog.Logger
 }
@@ -133,6 +136,9 @@ func (p *Prober) untilBroken(ctx context.Context) bool {
 
 // once starts the command and returns what came of it.
 func (p *Prober) once(ctx context.Context) health.Status {
+	if err := emptyFolder(p.cfg.NPMLogs); err != nil {
+		p.cfg.Log.Warn("npm's logs will not be read", "error", err)
+	}
 	child, err := p.cfg.Start()
 	if err != nil {
 		return failed(health.ReasonCommandNotFound, err.Error())
@@ -168,9 +174,10 @@ func (p *Prober) once(ctx context.Context) health.Status {
 		case <-ctx.Done():
 			return health.Status{}
 		case r := <-replies:
-			return judge(r.m, r.err, child)
+			return p.judge(r.m, r.err, child)
 		case <-timeout.C:
-			return failed(health.ReasonStartTimeout, fmt.Sprintf("the server did not answer initialize within %v%s", p.cfg.Timeout, lastWords(child)))
+			return failed(health.ReasonStartTimeout, fmt.Sprintf("the server did not answer initialize within %v%s%s",
+				p.cfg.Timeout, readNPM(p.cfg.NPMLogs).activity(), lastWords(child)))
 		case <-look.C:
 			p.starting(time.Since(begin), child)
 		}
@@ -184,7 +191,8 @@ func (p *Prober) starting(since time.Duration, child *stdio.Child) {
 		return
 	}
 	p.cfg.Health.Set(health.Status{State: health.Starting, Reason: health.ReasonStarting,
-		Message: sentence(fmt.Sprintf("the server was started %v ago and has not answered initialize yet%s", since.Round(time.Second), lastWords(child)))})
+		Message: sentence(fmt.Sprintf("the server was started %v ago and has not answered initialize yet%s%s",
+			since.Round(time.Second), readNPM(p.cfg.NPMLogs).activity(), lastWords(child)))})
 }
 
 // shake sends initialize and waits for its answer.
@@ -205,10 +213,12 @@ func shake(child *stdio.Child) (jsonrpc.Message, error) {
 	}
 }
 
-func judge(m jsonrpc.Message, err error, child *stdio.Child) health.Status {
+func (p *Prober) judge(m jsonrpc.Message, err error, child *stdio.Child) health.Status {
 	switch {
 	case errors.Is(err, stdio.ErrEnded):
-		return failed(health.ReasonCommandExited, "the server "+child.Exit().String())
+		exit := child.Exit()
+		exit.Lines = telling(exit.Lines)
+		return failed(health.ReasonCommandExited, readNPM(p.cfg.NPMLogs).cause()+"the server "+exit.String())
 	case err != nil:
 		return failed(health.ReasonHandshakeFailed, err.Error()+lastWords(child))
 	case m.Failed || m.ProtocolVersion == "":
@@ -244,7 +254,10 @@ func lastWords(child *stdio.Child) string {
 
 // sentence is the text with a capital and a full stop.
 func sentence(text string) string {
-	text = strings.ToUpper(text[:1]) + text[1:]
+	// npm's own name stays small.
+	if !strings.HasPrefix(text, "npm ") {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
 	if strings.HasSuffix(text, ".") {
 		return text
 	}
