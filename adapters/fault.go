@@ -59,6 +59,18 @@ func Invalid(faults []Fault) error {
 	return &ValidationError{Faults: faults}
 }
 
+// Checks is a ServiceConfig.Check of several: what each of them finds wrong, in
+// their order.
+func Checks(checks ...func(Spec) []Fault) func(Spec) []Fault {
+	return func(spec Spec) []Fault {
+		var faults []Fault
+		for _, check := range checks {
+			faults = append(faults, check(spec)...)
+		}
+		return faults
+	}
+}
+
 // MergeFaults is first and then those of more that point to a place where
 // first finds no fault, nor in what holds it: one reason for each place is
 // enough, and a value of the wrong type is not also too short.

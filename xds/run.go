@@ -21,6 +21,8 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/bolt"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/local"
+	"github.com/mooring-mcp/mooring/adapters/policy"
+	"github.com/mooring-mcp/mooring/adapters/rules"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
@@ -41,6 +43,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	allowed, err := policy.Open(cfg.Policy, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	translator, err := translate.New(settings(cfg))
@@ -53,7 +59,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	deployer, err := local.New(local.Config{
 		Store: store, AdaptersDir: cfg.AdaptersDir, RunDir: cfg.RunDir, Bridge: cfg.Bridge, Lease: cfg.Lease,
-		Own: remotes.Own, MaxStarting: cfg.MaxStarting, Environ: os.Environ(), Log: log, Metrics: registry,
+		Own: remotes.Own, Policy: cfg.Policy, MaxStarting: cfg.MaxStarting, Environ: os.Environ(), Log: log, Metrics: registry,
 	})
 	if err != nil {
 		return err
@@ -62,14 +68,14 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		Store: store, Deployer: deployer, Translator: translator, Registerer: registry, Log: log,
 	})
 	service := adapters.NewService(adapters.ServiceConfig{
-		Store: store, Deployer: deployer, Programmer: loop,
-		Check: api.LaunchCheck(remotes),
+		Store: store, Deployer: deployer, Programmer: loop, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
+		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check),
 	})
-	who, err := openIdentity(cfg, log)
+	who, err := openIdentity(cfg, allowed.Current().Roles.APIKeys, log)
 	if err != nil {
 		return err
 	}
-	handler, err := apiHandler(cfg, service, loop, who, log)
+	handler, err := apiHandler(cfg, service, loop, who, allowed, log)
 	if err != nil {
 		return err
 	}
@@ -108,13 +114,13 @@ func remotePolicy(cfg Config) (launch.URLPolicy, error) {
 	return launch.URLPolicy{AllowLoopback: true, Own: own, OwnHosts: []string{host}}, nil
 }
 
-func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who identity, log *slog.Logger) (http.Handler, error) {
+func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who identity, allowed *policy.File, log *slog.Logger) (http.Handler, error) {
 	hosts, origins, err := api.AllowedFrom(cfg.PublicURL, cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
 	return api.New(api.Config{
-		Service: service, Authenticator: who.authenticator, Discovery: who.discovery, APIKeys: who.apiKeys, Log: log,
+		Service: service, Authenticator: who.authenticator, Discovery: who.discovery, APIKeys: who.apiKeys, Policy: allowed.Current, Log: log,
 		AllowedHosts: hosts, AllowedOrigins: origins, Ready: loop.Ready,
 	}), nil
 }
