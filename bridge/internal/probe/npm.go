@@ -17,12 +17,13 @@ const maxNPMLog = 512 << 10
 // otherwise: which package it is at, and whose install script failed. The
 // patterns are those of npm 9 to 11.
 var (
-	npmFetched = regexp.MustCompile(`^\d+ http fetch GET 200 \S+\.tgz `)
+	npmFetched = regexp.MustCompile(`^\d+ http fetch GET 200 \S+?(\.tgz)? `)
 	npmScript  = regexp.MustCompile(`^\d+ info run (\S+) (\S+) (\{ code: (\d+))?`)
 )
 
 // npmRun is what npm's logs say of its newest run.
 type npmRun struct {
+	known   int    // packages whose versions were looked up
 	fetched int    // packages that were downloaded
 	running string // the script that runs now: "the install script of x@1"
 	failed  string // the script that failed, in the same words, and its code
@@ -44,8 +45,12 @@ func readNPM(dir string) npmRun {
 
 func (n *npmRun) read(log []byte) {
 	for line := range bytes.Lines(log) {
-		if npmFetched.Match(line) {
-			n.fetched++
+		if found := npmFetched.FindSubmatch(line); found != nil {
+			if len(found[1]) > 0 {
+				n.fetched++
+			} else {
+				n.known++
+			}
 			continue
 		}
 		found := npmScript.FindSubmatch(line)
@@ -71,6 +76,8 @@ func (n npmRun) activity() string {
 		return "; npm runs " + n.running
 	case n.fetched > 0:
 		return fmt.Sprintf("; npm has fetched %d packages", n.fetched)
+	case n.known > 0:
+		return fmt.Sprintf("; npm has looked up %d packages", n.known)
 	}
 	return ""
 }

@@ -28,6 +28,10 @@ func TestNPMLog(t *testing.T) {
 	if run := readNPM(dir); run.activity() != "" || run.cause() != "" {
 		t.Errorf("of no log: %q, %q", run.activity(), run.cause())
 	}
+	write("2026-debug-0.log", "1 http fetch GET 200 https://registry.example/a 18ms (cache miss)\n")
+	if got := readNPM(dir).activity(); got != "; npm has looked up 1 packages" {
+		t.Errorf("activity %q", got)
+	}
 	write("2026-debug-0.log", npmLog[:strings.Index(npmLog, "845 ")])
 	if got := readNPM(dir).activity(); got != "; npm has fetched 1 packages" {
 		t.Errorf("activity %q", got)

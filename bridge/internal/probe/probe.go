@@ -190,9 +190,12 @@ func (p *Prober) starting(since time.Duration, child *stdio.Child) {
 	if p.cfg.Health.Status().State != health.Starting {
 		return
 	}
+	doing := readNPM(p.cfg.NPMLogs).activity()
+	if doing == "" {
+		doing = lastWords(child)
+	}
 	p.cfg.Health.Set(health.Status{State: health.Starting, Reason: health.ReasonStarting,
-		Message: sentence(fmt.Sprintf("the server was started %v ago and has not answered initialize yet%s%s",
-			since.Round(time.Second), readNPM(p.cfg.NPMLogs).activity(), lastWords(child)))})
+		Message: sentence(fmt.Sprintf("the server was started %v ago and has not answered initialize yet%s", since.Round(time.Second), doing))})
 }
 
 // shake sends initialize and waits for its answer.
