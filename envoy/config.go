@@ -20,6 +20,7 @@ type Config struct {
 	LogLevel  string `env:"MOORING_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What the parts write into their logs: debug, info, warn or error (${default})."`
 	Auth      string `env:"MOORING_AUTH" placeholder:"FILE" help:"Whose credentials are accepted: auth.yaml (none: development mode, in which callers say themselves who they are)."`
 	APIKeys   string `name:"api-keys" env:"MOORING_API_KEYS" placeholder:"FILE" help:"File that keeps API keys (apikeys.json in the state folder)."`
+	Policy    string `env:"MOORING_POLICY" placeholder:"FILE" help:"What adapters may be, and which roles lift that: policy.yaml (the default rules)."`
 
 	AnonymousNetwork bool `name:"dangerously-let-the-network-in-without-identity" help:"Allow --listen and --ops-listen on addresses that others reach, although every caller there is an administrator who may run programs as you."`
 }
@@ -65,7 +66,7 @@ func (c *Config) Validate() error {
 // are meant for the public URL, so it must be one that clients use.
 func (c *Config) validateIdentity() []error {
 	var faults []error
-	for _, path := range []*string{&c.Auth, &c.APIKeys} {
+	for _, path := range []*string{&c.Auth, &c.APIKeys, &c.Policy} {
 		if *path == "" {
 			continue
 		}

@@ -85,7 +85,7 @@ func (l launch) xdsArgs() []string {
 		"--ops-socket", l.folder.Socket(xdsOpsSocket),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,
 		"--log-level", l.cfg.LogLevel,
-	}, l.identityArgs()...)
+	}, append(l.identityArgs(), l.policyArgs()...)...)
 }
 
 // identityArgs are the same for all who judge credentials.
@@ -98,6 +98,14 @@ func (l launch) identityArgs() []string {
 		keys = l.folder.APIKeys()
 	}
 	return []string{"--auth", l.cfg.Auth, "--api-keys", keys}
+}
+
+// policyArgs are for xds, which hands them on to bridges.
+func (l launch) policyArgs() []string {
+	if l.cfg.Policy == "" {
+		return nil
+	}
+	return []string{"--policy", l.cfg.Policy}
 }
 
 func (l launch) envoyArgs() []string {

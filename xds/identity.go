@@ -22,7 +22,8 @@ type identity struct {
 
 // openIdentity is what cfg says: auth.yaml, or development mode where it names
 // none.
-func openIdentity(cfg Config, log *slog.Logger) (identity, error) {
+// keyManagers is a role that may make API keys beside administrators.
+func openIdentity(cfg Config, keyManagers string, log *slog.Logger) (identity, error) {
 	if cfg.Auth == "" {
 		return identity{
 			authenticator: authn.Development{},
@@ -39,7 +40,9 @@ func openIdentity(cfg Config, log *slog.Logger) (identity, error) {
 		authenticator: gate,
 		discovery:     gate.Handler(),
 		apiKeys: func(a api.Authenticator) http.Handler {
-			return apikeys.Handler(apikeys.Config{Store: apikeys.NewFile(cfg.APIKeys), Authenticator: a, Log: log})
+			return apikeys.Handler(apikeys.Config{
+				Store: apikeys.NewFile(cfg.APIKeys), Authenticator: a, ManagerRole: keyManagers, Log: log,
+			})
 		},
 		run: gate.Run,
 	}, nil

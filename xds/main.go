@@ -32,6 +32,7 @@ type Config struct {
 	Auth        string     `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
 	APIKeys     string     `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
 	MaxStarting int        `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
+	Policy      string     `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
 	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error (${default})."`
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/policy"
 )
 
 // Authenticator finds out who calls. It is safe for use by several goroutines.
@@ -52,13 +53,8 @@ type Config struct {
 	MaxBodyBytes int64
 	// MaxWait bounds what a client may ask for with ?wait=. Zero means 1 min.
 	MaxWait time.Duration
-	// WorkloadIdentityRole is a role whose holders may, like administrators,
-	// set useWorkloadIdentity. Empty means administrators only.
-	WorkloadIdentityRole string
-	// LoaderRole is a role whose holders may, like administrators, set
-	// variables that change how programs are loaded. Empty means
-	// administrators only.
-	LoaderRole string
+	// Policy is what the operator allows at the moment. Nil means the default.
+	Policy func() policy.Settings
 	// Ready answers why the program cannot serve yet. Nil means that it always
 	// can.
 	Ready func() error
@@ -82,6 +78,9 @@ func New(cfg Config) http.Handler {
 	}
 	if cfg.MaxWait <= 0 {
 		cfg.MaxWait = time.Minute
+	}
+	if cfg.Policy == nil {
+		cfg.Policy = func() policy.Settings { return policy.Settings{} }
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }

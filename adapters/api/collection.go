@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -89,21 +88,12 @@ func (a *api) accept(body []byte, p adapters.Principal, more func(adapters.Spec)
 // privileged refuses what takes a role that p does not have.
 func (a *api) privileged(spec adapters.Spec, p adapters.Principal) error {
 	var refused []faultDetail
-	add := func(pointer, what, role string) {
-		if p.Has(adapters.AdminRole) || role != "" && p.Has(role) {
-			return
+	for _, demand := range a.Policy().Demands(spec) {
+		if !demand.Met(p) {
+			refused = append(refused, faultDetail{
+				Pointer: fragment(demand.Pointer), Detail: demand.Message + " It needs the role " + demand.Needs() + ".",
+			})
 		}
-		needs := adapters.AdminRole
-		if role != "" {
-			needs += " or " + role
-		}
-		refused = append(refused, faultDetail{Pointer: fragment(pointer), Detail: fmt.Sprintf("%s It needs the role %s.", what, needs)})
-	}
-	for _, fault := range loaderFaults(spec) {
-		add(fault.Pointer, fault.Message, a.LoaderRole)
-	}
-	if spec.UseWorkloadIdentity {
-		add("/useWorkloadIdentity", "It lends the workload's cloud identity.", a.WorkloadIdentityRole)
 	}
 	if len(refused) == 0 {
 		return nil

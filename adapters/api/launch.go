@@ -9,7 +9,7 @@ import (
 // environment names, the splitting of arguments, and remote URLs under policy.
 func LaunchCheck(policy launch.URLPolicy) func(adapters.Spec) []adapters.Fault {
 	return func(spec adapters.Spec) []adapters.Fault {
-		faults := environmentFaults(spec, false)
+		faults := environmentFaults(spec)
 		if spec.ImageName != adapters.BridgeImage {
 			return faults
 		}
@@ -32,13 +32,12 @@ func LaunchCheck(policy launch.URLPolicy) func(adapters.Spec) []adapters.Fault {
 	}
 }
 
-// loaderFaults names the variables that change how programs are loaded.
-func loaderFaults(spec adapters.Spec) []adapters.Fault { return environmentFaults(spec, true) }
-
-func environmentFaults(spec adapters.Spec, needsAdmin bool) []adapters.Fault {
+// environmentFaults names the variables that nobody may set. Those that take a
+// role are the policy's.
+func environmentFaults(spec adapters.Spec) []adapters.Fault {
 	var faults []adapters.Fault
 	for _, fault := range launch.CheckEnvironment(spec.EnvironmentVariables) {
-		if fault.NeedsAdmin != needsAdmin {
+		if fault.NeedsAdmin {
 			continue
 		}
 		pointer := "/environmentVariables"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
+	"github.com/mooring-mcp/mooring/adapters/policy"
 )
 
 var errSecret = errors.New("the secret place is gone")
@@ -127,13 +128,19 @@ func TestBodies(t *testing.T) {
 }
 
 func TestPrivileges(t *testing.T) {
-	f := newFixture(t, func(cfg *api.Config) { cfg.WorkloadIdentityRole = "cloud" })
+	f := newFixture(t, func(cfg *api.Config) {
+		cfg.Policy = func() policy.Settings {
+			return policy.Settings{Roles: policy.Roles{WorkloadIdentity: "cloud", Commands: "tools"}}
+		}
+	})
 	loader := `,"environmentVariables":{"MCP_COMMAND":"npx","LD_PRELOAD":"x","PATH":"y"}`
 	withLoader := func(name string) string {
 		return strings.Replace(minimal(name, loader), `"environmentVariables":{"MCP_COMMAND":"npx"},`, "", 1)
 	}
 	f.must(t, 201, "alice", "POST", "/adapters", minimal("one", ""))
 	identity := `,"useWorkloadIdentity":true`
+	raw := func(name string) string { return strings.Replace(minimal(name, ""), `"npx"`, `"/bin/sh"`, 1) }
+	image := `{"name":"five","imageName":"registry.example/server","imageVersion":"1"}`
 	for _, test := range []struct {
 		status              int
 		roles, method, body string
@@ -150,6 +157,12 @@ func TestPrivileges(t *testing.T) {
 		{403, "", "PATCH", `{"environmentVariables":{"NODE_OPTIONS":"x"}}`, []string{"#/environmentVariables/NODE_OPTIONS"}},
 		{200, "cloud", "PATCH", `{"useWorkloadIdentity":true}`, nil},
 		{200, "mcp.admin", "PUT", withLoader("one"), nil},
+		{403, "", "POST", raw("four"), []string{"#/environmentVariables/MCP_COMMAND"}},
+		{403, "cloud", "PUT", raw("one"), []string{"#/environmentVariables/MCP_COMMAND"}},
+		{403, "", "PATCH", `{"environmentVariables":{"MCP_COMMAND":"/bin/sh","LD_PRELOAD":null,"PATH":null}}`, []string{"#/environmentVariables/MCP_COMMAND"}},
+		{200, "tools", "PUT", raw("one"), nil},
+		{201, "mcp.admin", "POST", raw("four"), nil},
+		{403, "", "POST", image, []string{"#/imageName"}},
 	} {
 		path := "/adapters/one"
 		if test.method == "POST" {
@@ -197,7 +210,7 @@ func TestUnsupported(t *testing.T) {
 	f.must(t, 201, "alice", "POST", "/adapters", minimal("own", ""))
 	for _, method := range []string{"POST /adapters", "PUT /adapters/own", "PATCH /adapters/own"} {
 		method, path, _ := strings.Cut(method, " ")
-		p := f.must(t, 422, "alice", method, path, own).problem(t)
+		p := f.must(t, 422, "alice", method, path, own, "Roles", "mcp.admin").problem(t)
 		if !strings.Contains(p.Detail, "Kubernetes") {
 			t.Errorf("%s: %q does not say what runs it", method, p.Detail)
 		}

@@ -135,7 +135,8 @@ func (i *issuer) token(subject string, roles []string, changes map[string]any) s
 // bearer is the header with a token, for harness.Mooring.
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
-// startWithIdentity starts Mooring with the issuer and API keys.
+// startWithIdentity starts Mooring with the issuer and API keys. Everybody may
+// deploy the test server, and no other command.
 func (i *issuer) startWithIdentity(t *testing.T, opts ...harness.Option) *harness.Mooring {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "auth.yaml")
@@ -143,7 +144,11 @@ func (i *issuer) startWithIdentity(t *testing.T, opts ...harness.Option) *harnes
 	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := harness.Start(t, append(opts, harness.Args("--auth", path))...)
+	rules := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(rules, []byte("commands: ["+harness.Program(t, "testserver")+"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := harness.Start(t, append(opts, harness.Args("--auth", path, "--policy", rules))...)
 	admin := i.admin(m)
 	// Both judges have fetched the issuer's keys.
 	m.Await("the issuer's keys are there", 10*time.Second, func() bool {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
@@ -148,7 +149,7 @@ func TestPermissionMatrix(t *testing.T) {
 			}
 		}
 		p.checkList(t, as)
-		p.checkPrivileges(t, as, spec)
+		p.checkPrivileges(t, as)
 	}
 }
 
@@ -181,17 +182,14 @@ func (p somebody) checkList(t *testing.T, as *harness.Mooring) {
 
 // checkPrivileges: what takes a role is refused to all others, whether they ask
 // at POST or at PUT; nothing is made by that.
-func (p somebody) checkPrivileges(t *testing.T, as *harness.Mooring, spec func(string) string) {
+func (p somebody) checkPrivileges(t *testing.T, as *harness.Mooring) {
 	t.Helper()
-	for what, change := range map[string]string{
-		"a cloud identity":  `"useWorkloadIdentity":true,`,
-		"a loader variable": ``,
+	for what, change := range map[string]func(*adapters.Spec){
+		"a cloud identity":  func(s *adapters.Spec) { s.UseWorkloadIdentity = true },
+		"a loader variable": func(s *adapters.Spec) { s.EnvironmentVariables["LD_PRELOAD"] = "/x.so" },
+		"a raw command":     func(s *adapters.Spec) { s.EnvironmentVariables["MCP_COMMAND"] = "/bin/sh" },
+		"an image":          func(s *adapters.Spec) { s.ImageName = "registry.example/server" },
 	} {
-		body := strings.Replace(spec("own"), `{`, `{`+change, 1)
-		body = strings.Replace(body, `"useWorkloadIdentity":false,`, "", 1)
-		if change == "" {
-			body = strings.Replace(body, `"MCP_COMMAND"`, `"LD_PRELOAD":"/x.so","MCP_COMMAND"`, 1)
-		}
 		want := http.StatusForbidden
 		switch {
 		case !p.knownToAPI:
@@ -199,15 +197,17 @@ func (p somebody) checkPrivileges(t *testing.T, as *harness.Mooring, spec func(s
 		case p.admin:
 			continue
 		}
-		answer, err := as.Do(http.MethodPost, "/adapters", body, "Content-Type", "application/json")
-		if err != nil || answer.Status != want {
-			t.Errorf("%s creates with %s: status %d, want %d, error %v: %s", p.name, what, answer.Status, want, err, answer.Body)
-		}
+		requests := map[string]string{"own": "POST /adapters"}
 		if p.shared == write {
-			body = strings.Replace(body, `"name":"own"`, `"name":"shared"`, 1)
-			answer, err := as.Do(http.MethodPut, "/adapters/shared", body, "Content-Type", "application/json")
+			requests["shared"] = "PUT /adapters/shared"
+		}
+		for name, request := range requests {
+			spec := as.TestServer(name, 1)
+			change(&spec)
+			method, path, _ := strings.Cut(request, " ")
+			answer, err := as.Do(method, path, harness.JSON(as, spec), "Content-Type", "application/json")
 			if err != nil || answer.Status != want {
-				t.Errorf("%s replaces with %s: status %d, want %d, error %v: %s", p.name, what, answer.Status, want, err, answer.Body)
+				t.Errorf("%s, %s with %s: status %d, want %d, error %v: %s", p.name, request, what, answer.Status, want, err, answer.Body)
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func TestEveryRouteNeedsAVerdict(t *testing.T) {
 	if err := json.Unmarshal(envoyAdmin(t, m, "/config_dump?include_eds"), &dump); err != nil {
 		t.Fatal(err)
 	}
-	adapters := 0
+	count := 0
 	for _, route := range routesIn(dump) {
 		text := harness.JSON(m, route)
 		action, _ := route["route"].(map[string]any)
@@ -243,7 +243,7 @@ func TestEveryRouteNeedsAVerdict(t *testing.T) {
 		switch {
 		case route["direct_response"] != nil, strings.HasPrefix(cluster, "mooring.internal."):
 		case strings.HasPrefix(cluster, "adapter/"):
-			adapters++
+			count++
 			if strings.Contains(judge, `"disabled":true`) || !strings.Contains(judge, "x-mooring-policy") {
 				t.Errorf("a way around the external processor: %s", text)
 			}
@@ -251,8 +251,8 @@ func TestEveryRouteNeedsAVerdict(t *testing.T) {
 			t.Errorf("a route of an unknown kind: %s", text)
 		}
 	}
-	if adapters < 6 {
-		t.Errorf("only %d routes of two adapters were found", adapters)
+	if count < 6 {
+		t.Errorf("only %d routes of two adapters were found", count)
 	}
 }
 
