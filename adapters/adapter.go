@@ -46,6 +46,9 @@ type Spec struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// ToolRules say which tools may be called. Nil means all.
 	ToolRules *ToolRules `json:"toolRules,omitempty"`
+	// Affinity is which replica serves a request of the modern era, which has no
+	// sessions. Empty means AffinityNone.
+	Affinity Affinity `json:"affinity,omitempty"`
 }
 
 // Adapter is a stored adapter: the user's Spec and what the server adds.
@@ -60,6 +63,9 @@ type Adapter struct {
 	LastUpdatedAt time.Time `json:"lastUpdatedAt"`
 	// Generation counts the changes of Spec, from 1.
 	Generation int64 `json:"-"`
+	// Origin is what CreateOnce knows its request by. Empty where Create made
+	// the adapter.
+	Origin string `json:"-"`
 	// Revision names this stored version; it is the ETag. Set by the Store.
 	Revision Revision `json:"-"`
 }

@@ -58,6 +58,7 @@ func specs() *rapid.Generator[adapters.Spec] {
 			UseWorkloadIdentity:  rapid.Bool().Draw(t, "identity"),
 			RequiredRoles:        rapid.SliceOfN(near(`[a-z.]{1,4}`), 0, 3).Draw(t, "roles"),
 			Labels:               rapid.MapOfN(key, near(`[A-Za-z0-9]{1,4}`), 0, 2).Draw(t, "labels"),
+			Affinity:             adapters.Affinity(near(`none|principal|header:[a-z-]{1,3}`, "header:", "header:A", "header:via", "header:viax", "header:x-dev-a", "header:x-dev", "header:mcp-param-a").Draw(t, "affinity")),
 			ToolRules:            rapid.Ptr(toolRules(), true).Draw(t, "toolRules"),
 		}
 	})
@@ -81,7 +82,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 8).Draw(t, "kept")
+		keep := rapid.IntRange(0, 9).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -101,6 +102,8 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.Labels = spec.Labels
 			case 8:
 				good.ToolRules = spec.ToolRules
+			case 9:
+				good.Affinity = spec.Affinity
 			}
 			spec = good
 		}

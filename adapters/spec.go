@@ -46,6 +46,9 @@ func (s Spec) Normalize() Spec {
 		s.Labels = nil
 	}
 	s.ToolRules = s.ToolRules.normalize()
+	if s.Affinity == AffinityNone {
+		s.Affinity = ""
+	}
 	return s
 }
 

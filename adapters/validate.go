@@ -96,6 +96,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.roles(s.RequiredRoles)
 	f.labels(s.Labels)
 	f.toolRules(s.ToolRules)
+	f.affinity(s.Affinity)
 	return f
 }
 

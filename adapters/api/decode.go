@@ -50,7 +50,7 @@ func serverFields() []string { return []string{"id", "createdBy", "createdAt", "
 func userFields() []string {
 	return []string{
 		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
-		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules",
+		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity",
 	}
 }
 
@@ -76,6 +76,8 @@ func (d *specDecoder) field(path []string, name string) (err error) {
 		d.spec.Labels, err = d.texts(path)
 	case "toolRules":
 		d.spec.ToolRules, err = d.toolRules(path)
+	case "affinity":
+		err = d.affinity(path)
 	default:
 		if !slices.Contains(serverFields(), name) {
 			d.fault(path, unknownField(name))

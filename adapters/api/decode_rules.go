@@ -21,3 +21,14 @@ func (d *specDecoder) toolRules(path []string) (*adapters.ToolRules, error) {
 	})
 	return rules, err
 }
+
+// affinity reads the member affinity. An empty text is not the same as none.
+func (d *specDecoder) affinity(path []string) error {
+	faults := len(d.faults)
+	text, err := d.text(path)
+	if err == nil && text == "" && len(d.faults) == faults {
+		d.fault(path, "It is empty; leave it out instead.")
+	}
+	d.spec.Affinity = adapters.Affinity(text)
+	return err
+}

@@ -23,6 +23,7 @@ import (
 //
 //	x-test-refuse: refuse with 401 and a body of its own
 //	x-test-pin:    pin to that endpoint
+//	x-test-principal: say that it is of that principal
 //
 // Where it is shown the response's headers, it hands the endpoint that was
 // chosen and the server's session id to the client.
@@ -101,7 +102,8 @@ func answerTo(request *extprocv3.ProcessingRequest) *extprocv3.ProcessingRespons
 			return refuse()
 		}
 		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestHeaders{
-			RequestHeaders: set("x-mooring-endpoint", header(r.RequestHeaders, "x-test-pin")),
+			RequestHeaders: set("x-mooring-endpoint", header(r.RequestHeaders, "x-test-pin"),
+				"x-mooring-principal", header(r.RequestHeaders, "x-test-principal")),
 		}}
 	case *extprocv3.ProcessingRequest_ResponseHeaders:
 		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{

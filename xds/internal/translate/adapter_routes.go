@@ -33,7 +33,7 @@ func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 	policy := policyOf(a)
 	return &routev3.RouteList{Routes: []*routev3.Route{
 		t.sessionRoute(policy),
-		t.modernRoute(policy),
+		t.modernRoute(policy, a.Affinity),
 		t.birthRoute(policy),
 		// The prefix tree also brings what only begins like the endpoint.
 		apiRoute(),
@@ -54,13 +54,14 @@ func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
 }
 
 // modernRoute serves requests of the modern era, which has no sessions.
-func (t *Translator) modernRoute(p contract.Policy) *routev3.Route {
+func (t *Translator) modernRoute(p contract.Policy, affinity adapters.Affinity) *routev3.Route {
 	o := &extprocv3.ExtProcOverrides{}
 	if p.Tools != nil {
 		o.ProcessingMode = responseToo(p)
 	}
 	r := t.adapterRoute(p, contract.RouteModern, o)
 	r.Match.Headers = []*routev3.HeaderMatcher{headerIs(headerVersion, matching(modernVersions))}
+	r.GetRoute().HashPolicy = hashPolicy(affinity)
 	return r
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -25,14 +26,13 @@ const (
 	upstreamOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
 
-// clusterOf is the cluster of the adapter of that name. It depends on nothing
-// else of the adapter, so that no change of an adapter makes Envoy warm its
-// cluster anew.
-func (t *Translator) clusterOf(name string) *clusterv3.Cluster {
-	return &clusterv3.Cluster{
-		Name: contract.AdapterCluster(name),
+// clusterOf is the cluster of a. It depends on little of a, so that few changes
+// make Envoy warm the cluster anew.
+func (t *Translator) clusterOf(a adapters.Adapter) *clusterv3.Cluster {
+	cluster := &clusterv3.Cluster{
+		Name: contract.AdapterCluster(a.Name),
 		// Statistics, and so metrics, carry the adapter's plain name.
-		AltStatName:          name,
+		AltStatName:          a.Name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: endpointSource()},
 		ConnectTimeout:       durationpb.New(connectTimeout),
@@ -53,6 +53,13 @@ func (t *Translator) clusterOf(name string) *clusterv3.Cluster {
 			upstreamOptionsKey: packed(upstreamHTTP()),
 		},
 	}
+	if hashed(a.Affinity) {
+		// Requests without a key, as those that begin a session, go anywhere. A
+		// ring has a fixed number of places: with a fourth endpoint each of the
+		// three has fewer, and 12 % of the keys moved between them; here 0.2 %.
+		cluster.LbPolicy = clusterv3.Cluster_MAGLEV
+	}
+	return cluster
 }
 
 // endpointSource waits for endpoints for a short time only. A cluster that

@@ -32,6 +32,7 @@ func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 		}
 		endpoints = append(endpoints, &endpointv3.LbEndpoint{
 			HealthStatus: health,
+			Metadata:     hashKey(e.Adapter, i.Ordinal),
 			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{
 				Endpoint: &endpointv3.Endpoint{Address: address},
 			},

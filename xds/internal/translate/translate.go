@@ -81,7 +81,7 @@ func (t *Translator) Adapter(e Entry) (*Adapter, error) {
 	a := &Adapter{
 		UID:       e.Adapter.ID,
 		Name:      e.Adapter.Name,
-		Cluster:   t.clusterOf(e.Adapter.Name),
+		Cluster:   t.clusterOf(e.Adapter),
 		Endpoints: endpoints,
 	}
 	err = errors.Join(a.Cluster.ValidateAll(), a.Endpoints.ValidateAll(), routes.ValidateAll(),
