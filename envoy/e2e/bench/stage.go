@@ -95,22 +95,43 @@ func (s *stage) ways(ctx context.Context, backend string) ([]way, error) {
 	if err != nil {
 		return nil, err
 	}
-	pids, err := childrenOf(gateway.PID())
-	if err != nil {
-		return nil, err
-	}
 	ways := []way{
 		{"direct", "client -> server", "http://" + backend + "/mcp", nil},
 		{wayEnvoy, "client -> [Envoy] -> server", fmt.Sprintf("http://127.0.0.1:%d/mcp", ports[0]), []int{plain.PID()}},
 		{wayEnvoyBridge, "client -> [Envoy -> bridge] -> server", fmt.Sprintf("http://127.0.0.1:%d/mcp", ports[1]), []int{plain.PID(), bridge.PID()}},
-		{"mooring", "client -> [Envoy, extproc -> bridge] -> server; an adapter with MCP_PROXY_URL", "http://" + address + "/adapters/bench/mcp", append(pids, gateway.PID())},
+		{"mooring", "client -> [Envoy, extproc -> bridge] -> server; an adapter with MCP_PROXY_URL", "http://" + address + "/adapters/bench/mcp", nil},
 	}
+	gatewayWay := &ways[len(ways)-1]
 	for _, w := range ways {
 		if err := await(ctx, w); err != nil {
 			return nil, err
 		}
 	}
-	return ways, nil
+	// Only now all of the gateway's processes are there, the bridge included.
+	gatewayWay.pids, err = gatewayProcesses(gateway.PID())
+	return ways, err
+}
+
+// gatewayProcesses are the launcher and what it and its parts run.
+func gatewayProcesses(launcher int) ([]int, error) {
+	pids, err := childrenOf(launcher)
+	if err != nil {
+		return nil, err
+	}
+	programs := map[string]bool{}
+	for _, pid := range pids {
+		path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if err != nil {
+			return nil, fmt.Errorf("finding the gateway's processes: %w", err)
+		}
+		programs[filepath.Base(path)] = true
+	}
+	for _, name := range []string{"envoy", "extproc", "xds", "bridge"} {
+		if !programs[name] {
+			return nil, fmt.Errorf("finding the gateway's processes: no %s among %v", name, programs)
+		}
+	}
+	return append(pids, launcher), nil
 }
 
 func (s *stage) startBridge(backend string) (*process.Process, string, error) {
