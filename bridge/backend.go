@@ -86,6 +86,13 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		Log:     log,
 	})
 	handler := mcphttp.New(mcphttp.Config{
+		StartModern: func([]byte) (mcphttp.Child, error) {
+			starts.WithLabelValues("modern").Inc()
+			child, err := runner.Start()
+			return process{child}, err
+		},
+		ServesModern: func() bool { return prober.Eras().Modern },
+		Shared:       cfg.Process == "shared",
 		Start: func() (mcphttp.Child, error) {
 			starts.WithLabelValues("session").Inc()
 			child, err := runner.Start()
@@ -150,7 +157,7 @@ func (p process) Ending() string { return p.Exit().How }
 func childMetrics(reg prometheus.Registerer, runner *stdio.Runner) *prometheus.CounterVec {
 	starts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mooring_bridge_child_starts_total",
-		Help: "Server processes started, by what for: probe, session.",
+		Help: "Server processes started, by what for: probe, session, modern.",
 	}, []string{"reason"})
 	gauge := func(state string, count func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{

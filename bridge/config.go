@@ -19,6 +19,8 @@ type Config struct {
 	Args     string `env:"MCP_ARGS" help:"Its arguments, split as a POSIX shell does, or a JSON array."`
 	ProxyURL string `env:"MCP_PROXY_URL" name:"proxy-url" help:"URL of the remote server, instead of a program."`
 
+	Process string `env:"MCP_PROCESS" enum:"isolated,shared" default:"isolated" help:"isolated: no two users share a server process. shared: all do."`
+
 	Listen       string        `env:"MCP_LISTEN" default:":8000" help:"Address to serve at: host:port or unix:/absolute/path."`
 	LogFile      string        `placeholder:"FILE" help:"Log there instead of to standard error."`
 	LogMaxBytes  ByteSize      `default:"4MiB" help:"Size at which the log file becomes FILE.1."`

@@ -13,12 +13,18 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// dial connects the SDK's client to the bridge. By default it probes for the
-// modern era first, as clients of both eras do.
+// dial connects the SDK's client to the bridge in the legacy era.
 func dial(t *testing.T, b *running, opts *mcp.ClientOptions) *mcp.ClientSession {
 	t.Helper()
+	return dialVersion(t, b, opts, "2025-11-25")
+}
+
+// dialVersion connects the SDK's client. With an empty version it tries the
+// modern era first, as clients of both eras do.
+func dialVersion(t *testing.T, b *running, opts *mcp.ClientOptions, version string) *mcp.ClientSession {
+	t.Helper()
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, opts)
-	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: b.url + "/mcp", HTTPClient: b.client}, nil)
+	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: b.url + "/mcp", HTTPClient: b.client}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +50,7 @@ func (h *heard) options() *mcp.ClientOptions {
 		},
 		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			h.asked.Add(1)
-			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"username": "u", "email": "e@x"}}, nil
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"name": "n", "username": "u", "email": "e@x"}}, nil
 		},
 	}
 }
@@ -95,6 +101,38 @@ func TestReferenceServer(t *testing.T) {
 	}
 	if r := b.ready(); r.Sessions != 1 || r.InFlight != 0 {
 		t.Errorf("readiness %+v", r)
+	}
+}
+
+func TestReferenceServerInTheModernEra(t *testing.T) {
+	for _, process := range []string{"isolated", "shared"} {
+		t.Run(process, func(t *testing.T) {
+			b := start(t, nil, func(c *Config) { c.Command, c.Process = everything, process })
+			b.await("Ready")
+			h := &heard{progress: make(chan float64, 10), logs: make(chan any, 10)}
+			session := dialVersion(t, b, h.options(), "")
+			defer func() { _ = session.Close() }()
+			if got := session.InitializeResult().ProtocolVersion; got != "2026-07-28" {
+				t.Errorf("version %s", got)
+			}
+			params := &mcp.CallToolParams{Name: "test_tool_with_progress"}
+			params.SetProgressToken("token")
+			if _, err := session.CallTool(t.Context(), params); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []float64{0, 50, 100} {
+				if got := <-h.progress; got != want {
+					t.Errorf("progress %v, want %v", got, want)
+				}
+			}
+			result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "test_input_required_result_elicitation"})
+			if err != nil || result.IsError || h.asked.Load() != 1 {
+				t.Errorf("eliciting gives %+v, %v after %d questions", result, err, h.asked.Load())
+			}
+			if r := b.ready(); r.Sessions != 0 {
+				t.Errorf("readiness %+v", r)
+			}
+		})
 	}
 }
 

@@ -19,10 +19,10 @@ func (p *parser) envelope() error {
 		case "method":
 			return p.method()
 		case "params":
-			return p.inside(p.param)
+			return p.spanned(&p.msg.At.Params, p.param)
 		case "result":
 			p.hasResult = true
-			return p.inside(p.resultField)
+			return p.spanned(&p.msg.At.Result, p.resultField)
 		case "error":
 			p.msg.Failed = true
 			return p.inside(p.errorField)
@@ -58,6 +58,8 @@ func (p *parser) meta(key string) error {
 	switch key {
 	case "progressToken":
 		return p.idTo(&p.msg.ProgressToken, &p.msg.At.ProgressToken)
+	case metaLogLevel:
+		return p.stringTo(&p.msg.LogLevel)
 	case metaSubscription:
 		return p.idTo(&p.msg.SubscriptionID, &p.msg.At.SubscriptionID)
 	case metaProtocolVersion:
@@ -72,6 +74,9 @@ func (p *parser) resultField(key string) error {
 		return p.inside(p.meta)
 	case "protocolVersion":
 		return p.stringTo(&p.msg.ProtocolVersion)
+	case "supportedVersions":
+		p.msg.Modern = true
+		return p.dec.SkipValue()
 	case "isError":
 		tok, err := p.scalar()
 		p.msg.IsError = err == nil && tok.Kind() == 't'
@@ -122,6 +127,26 @@ func (p *parser) inside(field func(key string) error) error {
 	return p.object(field)
 }
 
+// spanned is inside, and notes where the value stands.
+func (p *parser) spanned(at *Span, field func(key string) error) error {
+	begin := p.nextValue()
+	if err := p.inside(field); err != nil {
+		return err
+	}
+	*at = Span{begin, int(p.dec.InputOffset())}
+	return nil
+}
+
+// nextValue is where the value begins whose key was just read. It must not be
+// called where there may be none.
+func (p *parser) nextValue() int {
+	begin := int(p.dec.InputOffset())
+	for begin < len(p.text) && strings.IndexByte(" \t\r\n:", p.text[begin]) >= 0 {
+		begin++
+	}
+	return begin
+}
+
 // scalar reads a value; what is no string, number or literal is skipped and
 // comes back as null.
 func (p *parser) scalar() (jsontext.Token, error) {
@@ -140,7 +165,7 @@ func (p *parser) stringTo(to *string) error {
 }
 
 func (p *parser) idTo(to *ID, at *Span) error {
-	begin := int(p.dec.InputOffset())
+	begin := p.nextValue()
 	tok, err := p.scalar()
 	if err != nil {
 		return err
@@ -148,9 +173,6 @@ func (p *parser) idTo(to *ID, at *Span) error {
 	if *to = canonical(tok); *to == "" {
 		*at = Span{}
 		return nil
-	}
-	for strings.IndexByte(" \t\r\n:", p.text[begin]) >= 0 {
-		begin++
 	}
 	*at = Span{begin, int(p.dec.InputOffset())}
 	return nil

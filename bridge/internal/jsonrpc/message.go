@@ -52,12 +52,18 @@ type Message struct {
 	MetaVersion string
 	// Name is params.name, which tools/call has.
 	Name string
+	// LogLevel is params._meta["io.modelcontextprotocol/logLevel"], by which a
+	// request of the modern era asks for log messages.
+	LogLevel string
 	// Failed says that a Response has an error instead of a result.
 	Failed bool
 	// ErrorCode and ErrorMessage are of the error, where they are a number and a
 	// string.
 	ErrorCode    int
 	ErrorMessage string
+	// Modern says that the result has supportedVersions, which only the answer to
+	// server/discover has.
+	Modern bool
 	// IsError is result.isError, by which a tool says that it failed.
 	IsError bool
 	// At says where in the message the parts are that Rewrite may be asked to
@@ -68,6 +74,8 @@ type Message struct {
 // Places are where parts of a message stand in its bytes.
 type Places struct {
 	ID, ProgressToken, RequestID, SubscriptionID Span
+	// Params and Result are the whole values.
+	Params, Result Span
 }
 
 // Span is a part of a message, from Start up to but not including End. The zero
@@ -83,11 +91,16 @@ const (
 	MethodToolsCall  = "tools/call"
 	MethodProgress   = "notifications/progress"
 	MethodCancelled  = "notifications/cancelled"
+	MethodMessage    = "notifications/message"
+	MethodToolsList  = "tools/list"
+	MethodListen     = "subscriptions/listen"
+	MethodDiscover   = "server/discover"
 )
 
-// The _meta keys of the modern era: the first marks its requests, the second
-// what belongs to a subscription.
+// The _meta keys of the modern era: the first marks its requests, the last what
+// belongs to a subscription.
 const (
 	metaProtocolVersion = "io.modelcontextprotocol/protocolVersion"
+	metaLogLevel        = "io.modelcontextprotocol/logLevel"
 	metaSubscription    = "io.modelcontextprotocol/subscriptionId"
 )

@@ -66,6 +66,7 @@ type bridge struct {
 	children chan *fakeChild
 	reg      *prometheus.Registry
 	born     chan bool
+	last     *fakeChild
 }
 
 func serve(t *testing.T, change func(*mcphttp.Config)) *bridge {

@@ -4,9 +4,10 @@
 // does not know how processes are made, and looks at messages only as far as
 // package jsonrpc does, so that methods and fields it has never heard of pass.
 //
-// It serves the legacy era of the protocol (2025-03-26 to 2025-11-25), with one
-// server process per session. Requests of the modern era are told apart in
-// era.go and answered in modern.go.
+// It serves both eras of the protocol, with processes of their own: the legacy
+// one (2025-03-26 to 2025-11-25) with one process per session, the modern one
+// with one per user (modern.go, worker.go). Which era a request is of is decided
+// in era.go.
 package mcphttp
 
 import (
@@ -39,6 +40,18 @@ type Child interface {
 type Config struct {
 	// Start starts a server process. Required.
 	Start func() (Child, error)
+	// StartModern starts a server process that speaks the modern era over stdio,
+	// for a client with these capabilities (JSON, as Bound returned them; empty
+	// where Bound is nil). Nil means that requests of that era are refused in a
+	// way that makes clients fall back.
+	StartModern func(capabilities []byte) (Child, error)
+	// ServesModern reports whether StartModern can be used now. Nil means always.
+	ServesModern func() bool
+	// Bound returns the part of a client's capabilities (JSON) that a process is
+	// bound to, so that clients with others get another one. Nil means none.
+	Bound func(capabilities []byte) string
+	// Shared says that requests of all users may go to the same process.
+	Shared bool
 	// Admit reports whether new sessions may be born, and if not, says why in a
 	// sentence for clients. Nil means always.
 	Admit func() (refusal string, ok bool)
@@ -78,6 +91,9 @@ func (c Config) withDefaults() Config {
 	if c.Admit == nil {
 		c.Admit = func() (string, bool) { return "", true }
 	}
+	if c.ServesModern == nil {
+		c.ServesModern = func() bool { return c.StartModern != nil }
+	}
 	if c.Born == nil {
 		c.Born = func(bool) {}
 	}
@@ -111,6 +127,8 @@ type Handler struct {
 	births   int // slots taken by sessions that are about to be
 	running  bool
 
+	workers workers
+
 	streams atomic.Uint64 // how many there were
 	wg      sync.WaitGroup
 }
@@ -118,6 +136,7 @@ type Handler struct {
 // New returns a Handler whose metrics are registered with reg.
 func New(cfg Config, reg prometheus.Registerer) *Handler {
 	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true}
+	h.workers.all = make(map[workerKey]*worker)
 	h.metrics = newMetrics(reg, h.Sessions)
 	return h
 }
@@ -138,6 +157,9 @@ func (h *Handler) Run(ctx context.Context) error {
 			for _, s := range h.all() {
 				s.end(endStopped)
 			}
+			for _, wk := range h.allWorkers() {
+				wk.end(endStopped.message)
+			}
 			h.wg.Wait()
 			return nil
 		}
@@ -157,6 +179,9 @@ func (h *Handler) InFlight() int {
 	for _, s := range h.all() {
 		n += s.inFlight()
 	}
+	for _, wk := range h.allWorkers() {
+		n += wk.inFlight()
+	}
 	return n
 }
 
@@ -174,6 +199,11 @@ func (h *Handler) sweep(now time.Time) {
 	for _, s := range h.all() {
 		if s.sweep(now, h.cfg.IdleTimeout) {
 			s.end(endExpired)
+		}
+	}
+	for _, wk := range h.allWorkers() {
+		if wk.idle(now, h.cfg.IdleTimeout) {
+			wk.end(endExpired.message)
 		}
 	}
 }

@@ -27,6 +27,8 @@ const (
 type metrics struct {
 	toolCalls *prometheus.CounterVec
 	sessions  *prometheus.CounterVec
+	// unattributed counts notifications that belong to no request.
+	unattributed prometheus.Counter
 
 	mu    sync.Mutex
 	tools map[string]bool
@@ -42,9 +44,13 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 			Name: "mooring_bridge_sessions_total",
 			Help: "What happened to sessions: started, closed, expired, lost.",
 		}, []string{"event"}),
+		unattributed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mooring_bridge_notifications_dropped_total",
+			Help: "Notifications of servers in the modern era that belong to no request.",
+		}),
 		tools: make(map[string]bool),
 	}
-	reg.MustRegister(m.toolCalls, m.sessions, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	reg.MustRegister(m.toolCalls, m.sessions, m.unattributed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mooring_bridge_sessions_active",
 		Help: "Sessions that are open now.",
 	}, func() float64 { return float64(active()) }))

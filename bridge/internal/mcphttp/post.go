@@ -29,7 +29,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ref != nil:
 	case isModern(r, m):
-		ref = refuseModern(r)
+		ref = h.modern(w, r, m, line)
 	case m.Kind == jsonrpc.Request && m.Method == jsonrpc.MethodInitialize:
 		ref = h.birth(w, r, m, line)
 	default:

@@ -13,6 +13,7 @@ type refusal struct {
 	status  int
 	code    int
 	message string
+	data    []byte // JSON, or nil
 	header  [2]string
 }
 
@@ -52,7 +53,7 @@ func (f *refusal) write(w http.ResponseWriter, rawID []byte) {
 		w.Header().Set(f.header[0], f.header[1])
 	}
 	w.Header().Del(headerSession)
-	writeJSON(w, f.status, jsonrpc.ErrorResponse(rawID, f.code, f.message))
+	writeJSON(w, f.status, jsonrpc.ErrorWithData(rawID, f.code, f.message, f.data))
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

@@ -68,6 +68,7 @@ type call struct {
 	id      jsonrpc.ID // as the server knows it
 	stream  *stream
 	started time.Time
+	token   []byte // the progress token as the client wrote it, in the modern era
 
 	// Guarded by the session's mu: whether the client has seen an event, and
 	// whether the stream is among the finished.

@@ -27,11 +27,14 @@ func newSSE(w http.ResponseWriter) *sseWriter {
 	return &sseWriter{w: w, rc: http.NewResponseController(w)}
 }
 
-// event adds a message. Data has no line breaks.
+// event adds a message. Data has no line breaks. An empty id is left out.
 func (s *sseWriter) event(id string, data []byte) {
-	s.b.WriteString("id: ")
-	s.b.WriteString(id)
-	s.b.WriteString("\nevent: message\ndata: ")
+	if id != "" {
+		s.b.WriteString("id: ")
+		s.b.WriteString(id)
+		s.b.WriteByte('\n')
+	}
+	s.b.WriteString("event: message\ndata: ")
 	s.b.Write(data)
 	s.b.WriteString("\n\n")
 }

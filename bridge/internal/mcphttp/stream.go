@@ -56,6 +56,11 @@ func (s *stream) append(data []byte, final bool) (lost int) {
 	for !final && !s.done && s.reader != nil && s.behind() > s.limit {
 		s.room.Wait()
 	}
+	return s.add(data, final)
+}
+
+// add is append without waiting. s.mu is held.
+func (s *stream) add(data []byte, final bool) (lost int) {
 	if s.done {
 		return 0
 	}
@@ -66,6 +71,21 @@ func (s *stream) append(data []byte, final bool) (lost int) {
 	lost = s.trim()
 	s.wakeReader()
 	return lost
+}
+
+// offerFactor is how many times the limit a reader may be behind in offer.
+const offerFactor = 4
+
+// offer adds a message without waiting, and returns false when the reader is too
+// far behind: others, who wait for the same server, must not wait for it.
+func (s *stream) offer(data []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.done && s.reader != nil && s.behind() > offerFactor*s.limit {
+		return false
+	}
+	s.add(data, false)
+	return true
 }
 
 // behind is how many bytes the reader has still to write.

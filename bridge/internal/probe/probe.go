@@ -22,12 +22,21 @@ import (
 // command to be called broken.
 const crashLoop = 3
 
+// discoverTimeout is how long a server that answers initialize may take to
+// answer server/discover. Some of the legacy era do not answer it at all.
+const discoverTimeout = 10 * time.Second
+
 // maxRefusal bounds the characters of a server's error message that are shown.
 const maxRefusal = 400
 
-// initialize is what the probe says to a server.
+// What the probe says to a server: the first message of each era, to a process
+// each.
 const initialize = `{"jsonrpc":"2.0","id":"probe","method":"initialize","params":{"protocolVersion":"2025-11-25",` +
 	`"capabilities":{},"clientInfo":{"name":"mooring-bridge","version":"1"}}}`
+
+const discover = `{"jsonrpc":"2.0","id":"probe","method":"server/discover","params":{"_meta":{` +
+	`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},` +
+	`"io.modelcontextprotocol/clientInfo":{"name":"mooring-bridge","version":"1"}}}}`
 
 // Config is what a Prober works with.
 type Config struct {
@@ -50,8 +59,21 @@ type Config struct {
 // Prober reports the state of a server command, and tries again while it fails.
 type Prober struct {
 	cfg    Config
+	eras   atomic.Pointer[Eras]
 	unborn atomic.Int32  // sessions in a row that ended before they began
 	again  chan struct{} // receives when there are too many
+}
+
+// Eras says which eras of the protocol a server speaks.
+type Eras struct{ Legacy, Modern bool }
+
+// Eras is what the server speaks, as of the last probe that it answered. Before
+// that it is taken for one of the legacy era.
+func (p *Prober) Eras() Eras {
+	if known := p.eras.Load(); known != nil {
+		return *known
+	}
+	return Eras{Legacy: true}
 }
 
 // New returns a Prober, which does nothing until Run.
@@ -134,14 +156,31 @@ func (p *Prober) untilBroken(ctx context.Context) bool {
 	return true
 }
 
-// once starts the command and returns what came of it.
+// once starts the command for each era and returns what came of it.
 func (p *Prober) once(ctx context.Context) health.Status {
 	if err := emptyFolder(p.cfg.NPMLogs); err != nil {
 		p.cfg.Log.Warn("npm's logs will not be read", "error", err)
 	}
+	legacy, refused := p.try(ctx, initialize, p.cfg.Timeout)
+	if ctx.Err() != nil || legacy.State != health.Ready && !refused {
+		return legacy
+	}
+	modern, _ := p.try(ctx, discover, min(p.cfg.Timeout, discoverTimeout))
+	eras := Eras{Legacy: legacy.State == health.Ready, Modern: modern.State == health.Ready}
+	if !eras.Legacy && !eras.Modern {
+		return legacy
+	}
+	p.cfg.Log.Info("server answers", "legacy", eras.Legacy, "modern", eras.Modern)
+	p.eras.Store(&eras)
+	return health.Status{State: health.Ready}
+}
+
+// try starts the command, says hello to it, and returns what came of it; refused
+// says that the server works, but not with this message.
+func (p *Prober) try(ctx context.Context, hello string, patience time.Duration) (status health.Status, refused bool) {
 	child, err := p.cfg.Start()
 	if err != nil {
-		return failed(health.ReasonCommandNotFound, err.Error())
+		return failed(health.ReasonCommandNotFound, err.Error()), false
 	}
 	type reply struct {
 		m   jsonrpc.Message
@@ -151,7 +190,7 @@ func (p *Prober) once(ctx context.Context) health.Status {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		m, err := shake(child)
+		m, err := shake(child, hello)
 		replies <- reply{m, err}
 		for {
 			if _, _, err := child.Receive(); err != nil {
@@ -164,7 +203,7 @@ func (p *Prober) once(ctx context.Context) health.Status {
 		child.Stop()
 		<-read
 	}()
-	timeout := time.NewTimer(p.cfg.Timeout)
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
@@ -172,12 +211,12 @@ func (p *Prober) once(ctx context.Context) health.Status {
 	for {
 		select {
 		case <-ctx.Done():
-			return health.Status{}
+			return health.Status{}, false
 		case r := <-replies:
-			return p.judge(r.m, r.err, child)
+			return p.judge(r.m, r.err, child), r.err == nil && r.m.Failed
 		case <-timeout.C:
 			return failed(health.ReasonStartTimeout, fmt.Sprintf("the server did not answer initialize within %v%s%s",
-				p.cfg.Timeout, readNPM(p.cfg.NPMLogs).activity(), lastWords(child)))
+				patience, readNPM(p.cfg.NPMLogs).activity(), lastWords(child))), false
 		case <-look.C:
 			p.starting(time.Since(begin), child)
 		}
@@ -198,11 +237,11 @@ func (p *Prober) starting(since time.Duration, child *stdio.Child) {
 		Message: sentence(fmt.Sprintf("the server was started %v ago and has not answered initialize yet%s", since.Round(time.Second), doing))})
 }
 
-// shake sends initialize and waits for its answer.
-func shake(child *stdio.Child) (jsonrpc.Message, error) {
+// shake sends the message and waits for its answer.
+func shake(child *stdio.Child, hello string) (jsonrpc.Message, error) {
 	// A server that ends at once may do so before it reads; then how it ended
 	// says more than that it could not be written to.
-	if err := child.Send([]byte(initialize)); err != nil && !errors.Is(err, stdio.ErrEnded) {
+	if err := child.Send([]byte(hello)); err != nil && !errors.Is(err, stdio.ErrEnded) {
 		return jsonrpc.Message{}, err
 	}
 	for {
@@ -224,7 +263,7 @@ func (p *Prober) judge(m jsonrpc.Message, err error, child *stdio.Child) health.
 		return failed(health.ReasonCommandExited, readNPM(p.cfg.NPMLogs).cause()+"the server "+exit.String())
 	case err != nil:
 		return failed(health.ReasonHandshakeFailed, err.Error()+lastWords(child))
-	case m.Failed || m.ProtocolVersion == "":
+	case m.Failed || m.ProtocolVersion == "" && !m.Modern:
 		return failed(health.ReasonHandshakeFailed, "the server refused initialize"+refusal(m)+lastWords(child))
 	}
 	return health.Status{State: health.Ready}

@@ -18,8 +18,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// answering is a shell script that answers the probe once the file is there.
-const answering = `read line; if test -e "$1"; then echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}'; read line; ` +
+// answering is a shell script of the legacy era that answers the probe once the
+// file is there.
+const answering = `read line; case "$line" in *discover*) echo '{"jsonrpc":"2.0","id":"probe","error":{"code":-32601,"message":"what?"}}'; read line; exit;; esac; if test -e "$1"; then echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}'; read line; ` +
 	`else echo "no config" >&2; exit 4; fi`
 
 func probing(t *testing.T, script string, args ...string) (*probe.Prober, *health.Health) {
@@ -87,6 +88,35 @@ func TestSessionsThatNeverBeginMakeACrashLoop(t *testing.T) {
 	}
 	p.Born(false)
 	await(t, h, "failed", func(s health.Status) bool { return s.State == health.Failed })
+}
+
+func TestErasAreLearnt(t *testing.T) {
+	const (
+		legacy = `*initialize*) echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}';;`
+		modern = `*discover*) echo '{"jsonrpc":"2.0","id":"probe","result":{"supportedVersions":["2026-07-28"]}}';;`
+		no     = `*) echo '{"jsonrpc":"2.0","id":"probe","error":{"code":-32601,"message":"what?"}}';;`
+		dies   = `*) exit 1;;`
+	)
+	for name, test := range map[string]struct {
+		cases string
+		want  probe.Eras
+	}{
+		"both":                {legacy + modern + no, probe.Eras{Legacy: true, Modern: true}},
+		"legacy":              {legacy + no, probe.Eras{Legacy: true}},
+		"legacy, and strict":  {legacy + dies, probe.Eras{Legacy: true}},
+		"modern and no other": {modern + no, probe.Eras{Modern: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, h := probing(t, `read line; case "$line" in `+test.cases+` esac; read line`)
+			if before := p.Eras(); before != (probe.Eras{Legacy: true}) {
+				t.Errorf("before: %+v", before)
+			}
+			await(t, h, "ready", func(s health.Status) bool { return s.State == health.Ready })
+			if got := p.Eras(); got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
 }
 
 func TestGarbageBeforeTheAnswer(t *testing.T) {
