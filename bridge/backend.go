@@ -22,6 +22,7 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
+	"github.com/mooring-mcp/mooring/bridge/internal/shared"
 	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
 )
 
@@ -85,6 +86,16 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		Timeout: cfg.StartTimeout,
 		Log:     log,
 	})
+	start := func() (mcphttp.Child, error) {
+		starts.WithLabelValues("session").Inc()
+		child, err := runner.Start()
+		return process{child}, err
+	}
+	begin := start
+	if cfg.Process == processShared {
+		pool := shared.NewPool(func() (shared.Child, error) { return start() }, log)
+		begin = func() (mcphttp.Child, error) { return pool.Join() }
+	}
 	handler := mcphttp.New(mcphttp.Config{
 		StartModern: func([]byte) (mcphttp.Child, error) {
 			starts.WithLabelValues("modern").Inc()
@@ -92,12 +103,8 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 			return process{child}, err
 		},
 		ServesModern: func() bool { return prober.Eras().Modern },
-		Shared:       cfg.Process == "shared",
-		Start: func() (mcphttp.Child, error) {
-			starts.WithLabelValues("session").Inc()
-			child, err := runner.Start()
-			return process{child}, err
-		},
+		Shared:       cfg.Process == processShared,
+		Start:        begin,
 		Admit:        state.Admit,
 		Born:         prober.Born,
 		MaxSessions:  cfg.MaxSessions,

@@ -13,6 +13,9 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/launch"
 )
 
+// processShared is the Config.Process of servers that all users share.
+const processShared = "shared"
+
 // Config is what the bridge is told by flags and environment; flags win.
 type Config struct {
 	Command  string `env:"MCP_COMMAND" help:"Program of the stdio server."`

@@ -237,6 +237,22 @@ func (b *running) await(word string) readiness {
 	}
 }
 
+// metric is the value of a series in /metrics, or empty.
+func (b *running) metric(series string) string {
+	b.t.Helper()
+	resp, err := b.client.Get(b.url + "/metrics")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // post sends one message to /mcp.
 func (b *running) post(session, body string) (status int, answer, newSession string) {
 	b.t.Helper()

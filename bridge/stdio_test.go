@@ -136,6 +136,28 @@ func TestReferenceServerInTheModernEra(t *testing.T) {
 	}
 }
 
+func TestSessionsShareAProcess(t *testing.T) {
+	b := start(t, nil, func(c *Config) { c.Command, c.Process = everything, processShared })
+	b.await("Ready")
+	var sessions []*mcp.ClientSession
+	for range 3 {
+		sessions = append(sessions, dial(t, b, nil))
+	}
+	for _, session := range sessions {
+		if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "test_simple_text"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := b.metric(`mooring_bridge_child_starts_total{reason="session"}`); got != "1" {
+		t.Errorf("%s processes were started", got)
+	}
+	for _, session := range sessions {
+		if err := session.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSessionsHaveProcessesOfTheirOwn(t *testing.T) {
 	b := start(t, nil, func(c *Config) { c.Command = everything })
 	b.await("Ready")
