@@ -5,19 +5,32 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
 )
 
 func TestWait(t *testing.T) {
-	ready := adapters.Instance{ID: "a", State: adapters.InstanceReady}
-	t.Run("until ready", func(t *testing.T) {
+	hash := valid().TemplateHash()
+	ready := adapters.Instance{ID: "a", State: adapters.InstanceReady, TemplateHash: hash}
+	t.Run("until all replicas are ready", func(t *testing.T) {
 		w := newWorld()
-		a := w.create(t, valid())
+		spec := valid()
+		spec.ReplicaCount = 2
+		a := w.create(t, spec)
+		old := adapters.Instance{ID: "b", State: adapters.InstanceFailed, TemplateHash: "old"}
+		for _, tooEarly := range [][]adapters.Instance{{old}, {ready}, {ready, old}} {
+			w.deployer.SetInstances(a.ID, tooEarly...)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			w.service.Wait(ctx, a)
+			if ctx.Err() == nil {
+				t.Errorf("did not wait with %+v", tooEarly)
+			}
+			cancel()
+		}
 		waited := make(chan struct{})
 		go func() { w.service.Wait(t.Context(), a); close(waited) }()
-		w.deployer.SetInstances(a.ID, adapters.Instance{State: adapters.InstanceStarting})
-		w.deployer.SetInstances(a.ID, ready)
+		w.deployer.SetInstances(a.ID, ready, ready)
 		<-waited
 	})
 	t.Run("until programmed", func(t *testing.T) {
@@ -33,7 +46,7 @@ func TestWait(t *testing.T) {
 	t.Run("until failed", func(t *testing.T) {
 		w := newWorld()
 		a := w.create(t, valid())
-		w.deployer.SetInstances(a.ID, adapters.Instance{State: adapters.InstanceFailed})
+		w.deployer.SetInstances(a.ID, adapters.Instance{State: adapters.InstanceFailed, TemplateHash: hash})
 		w.service.Wait(t.Context(), a)
 	})
 	t.Run("for nothing", func(t *testing.T) {

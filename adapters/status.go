@@ -130,9 +130,9 @@ func replicaStatus(a Adapter, ready int, instances []Instance) string {
 	return line
 }
 
-// Wait returns once a can be called through the gateway, one of its replicas
-// failed, there is nothing to wait for, or ctx ended: the caller reads the
-// Status to see which.
+// Wait returns once all replicas of a serve as its Spec says and can be called
+// through the gateway, one of them failed, there is nothing to wait for, or ctx
+// ended: the caller reads the Status to see which.
 func (s *Service) Wait(ctx context.Context, a Adapter) {
 	changes := s.cfg.Deployer.Changes(ctx)
 	poll := time.NewTicker(pollProgrammed)
@@ -148,18 +148,21 @@ func (s *Service) Wait(ctx context.Context, a Adapter) {
 }
 
 func (s *Service) settled(a Adapter) bool {
-	if a.ReplicaCount == 0 {
-		return true
-	}
-	ready := false
+	ready, hash := 0, a.TemplateHash()
 	for _, instance := range s.cfg.Deployer.Instances()[a.ID] {
-		if instance.State == InstanceFailed {
-			return true
+		if instance.TemplateHash != hash {
+			continue // it is about to be replaced
 		}
-		ready = ready || instance.State == InstanceReady
+		switch instance.State {
+		case InstanceFailed:
+			return true
+		case InstanceReady:
+			ready++
+		case InstanceStarting, InstanceDraining:
+		}
 	}
-	if !ready || s.cfg.Programmer == nil {
-		return ready
+	if ready < a.ReplicaCount {
+		return false
 	}
-	return s.cfg.Programmer.Programmed(a).Status != StatusUnknown
+	return a.ReplicaCount == 0 || s.cfg.Programmer == nil || s.cfg.Programmer.Programmed(a).Status != StatusUnknown
 }

@@ -56,7 +56,7 @@ func TestWait(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			return
 		}
-		f.deployer.SetInstances(all[0].ID, adapters.Instance{State: adapters.InstanceReady})
+		f.deployer.SetInstances(all[0].ID, adapters.Instance{State: adapters.InstanceReady, TemplateHash: all[0].TemplateHash()})
 	}()
 	f.must(t, 201, "alice", "POST", "/adapters?wait=1m", minimal("one", ""))
 }
