@@ -5,7 +5,6 @@
 package remote
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -130,15 +129,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if r.ContentLength > p.cfg.MaxBody {
-		writeError(w, http.StatusRequestEntityTooLarge, nil, "the message is too large")
-		return
-	}
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
-	head := &headReader{ReadCloser: http.MaxBytesReader(w, r.Body, p.cfg.MaxBody)}
-	r.Body = head
-	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), headKey{}, head)))
+	r, err := readMessage(w, r, p.cfg.MaxBody)
+	if err != nil {
+		status, message := describe(err)
+		writeError(w, status, nil, message)
+		return
+	}
+	p.proxy.ServeHTTP(w, r)
 }
 
 // isBirth reports whether a request may begin a session.

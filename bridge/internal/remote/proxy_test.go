@@ -152,6 +152,26 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestLength holds that a message that came in chunks goes on with its length.
+func TestLength(t *testing.T) {
+	for _, message := range []string{"", `{"jsonrpc":"2.0","id":1,"method":"ping"}`} {
+		_, target := bridge(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
+			got, err := io.ReadAll(r.Body)
+			if err != nil || string(got) != message || r.ContentLength != int64(len(message)) || len(r.TransferEncoding) != 0 {
+				t.Errorf("%q (%v) of length %d, %v", got, err, r.ContentLength, r.TransferEncoding)
+			}
+		}), nil)
+		// A reader of unknown length is sent in chunks.
+		resp, err := http.Post(target, "application/json", io.MultiReader(strings.NewReader(message)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAnswersAreUntouched(t *testing.T) {
 	_, target := bridge(t, upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
