@@ -49,6 +49,8 @@ type Spec struct {
 	// Affinity is which replica serves a request of the modern era, which has no
 	// sessions. Empty means AffinityNone.
 	Affinity Affinity `json:"affinity,omitempty"`
+	// Limits bound the traffic to the adapter. Nil means the operator's defaults.
+	Limits *TrafficLimits `json:"limits,omitempty"`
 }
 
 // Adapter is a stored adapter: the user's Spec and what the server adds.

@@ -59,7 +59,20 @@ func specs() *rapid.Generator[adapters.Spec] {
 			RequiredRoles:        rapid.SliceOfN(near(`[a-z.]{1,4}`), 0, 3).Draw(t, "roles"),
 			Labels:               rapid.MapOfN(key, near(`[A-Za-z0-9]{1,4}`), 0, 2).Draw(t, "labels"),
 			Affinity:             adapters.Affinity(near(`none|principal|header:[a-z-]{1,3}`, "header:", "header:A", "header:via", "header:viax", "header:x-dev-a", "header:x-dev", "header:mcp-param-a").Draw(t, "affinity")),
+			Limits:               rapid.Ptr(trafficLimits(), true).Draw(t, "limits"),
 			ToolRules:            rapid.Ptr(toolRules(), true).Draw(t, "toolRules"),
+		}
+	})
+}
+
+func trafficLimits() *rapid.Generator[adapters.TrafficLimits] {
+	return rapid.Custom(func(t *rapid.T) adapters.TrafficLimits {
+		limit := func(most int) int {
+			return rapid.SampledFrom([]int{-1, 0, 0, 0, 1, most, most + 1}).Draw(t, "limit")
+		}
+		return adapters.TrafficLimits{
+			RequestTimeoutSeconds: limit(86_400), ConcurrentRequests: limit(100_000), ConcurrentRequestsPerPrincipal: limit(100_000),
+			RequestsPerSecond: limit(1_000_000), RequestsPerSecondPerPrincipal: limit(1_000_000),
 		}
 	})
 }
@@ -82,7 +95,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 9).Draw(t, "kept")
+		keep := rapid.IntRange(0, 10).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -104,6 +117,8 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.ToolRules = spec.ToolRules
 			case 9:
 				good.Affinity = spec.Affinity
+			case 10:
+				good.Limits = spec.Limits
 			}
 			spec = good
 		}

@@ -46,6 +46,7 @@ func (s Spec) Normalize() Spec {
 		s.Labels = nil
 	}
 	s.ToolRules = s.ToolRules.normalize()
+	s.Limits = s.Limits.normalize()
 	if s.Affinity == AffinityNone {
 		s.Affinity = ""
 	}

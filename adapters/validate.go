@@ -97,6 +97,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.labels(s.Labels)
 	f.toolRules(s.ToolRules)
 	f.affinity(s.Affinity)
+	f.trafficLimits(s.Limits)
 	return f
 }
 

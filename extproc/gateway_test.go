@@ -43,6 +43,8 @@ func newGateway(t *testing.T) *gateway {
 	for _, adapter := range []contract.Policy{
 		{Adapter: "a", UID: "uida", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}},
 		{Adapter: "b", UID: "uidb", Version: "1", CreatedBy: "ann"},
+		{Adapter: "rated", UID: "uidl", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Limits: &adapters.TrafficLimits{RequestsPerSecond: 5, RequestsPerSecondPerPrincipal: 3}},
+		{Adapter: "held", UID: "uidh", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Limits: &adapters.TrafficLimits{ConcurrentRequestsPerPrincipal: 2}},
 		{Adapter: "ruled", UID: "uidr", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Tools: toolRules},
 		{Adapter: "reruled", UID: "uidr", Version: "2", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Tools: &adapters.ToolRules{Deny: []string{"*"}}},
 	} {

@@ -13,26 +13,34 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/mooring-mcp/mooring/adapters"
 )
 
 // Config is what the flags say.
 type Config struct {
-	Socket       string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
-	OpsSocket    string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
-	SessionKeys  string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
-	PublicURL    string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
-	Listen       string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
-	MaxBodyBytes int64         `default:"4194304" help:"Size of the largest request body."`
-	SessionTTL   time.Duration `default:"24h" help:"How long a session may live."`
-	Auth         string        `env:"MOORING_AUTH" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)." placeholder:"FILE"`
-	APIKeys      string        `name:"api-keys" help:"File that keeps the API keys; needed with --auth." placeholder:"FILE"`
-	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
+	Socket                         string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
+	OpsSocket                      string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
+	SessionKeys                    string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
+	PublicURL                      string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
+	Listen                         string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
+	MaxBodyBytes                   int64         `default:"4194304" help:"Size of the largest request body."`
+	RequestsPerSecond              int           `env:"MOORING_REQUESTS_PER_SECOND" default:"0" help:"Requests that an adapter takes in a second, where it does not say (0: no limit)."`
+	RequestsPerSecondPerPrincipal  int           `env:"MOORING_REQUESTS_PER_SECOND_PER_PRINCIPAL" default:"0" help:"Those that it takes from one user (0: no limit)."`
+	ConcurrentRequestsPerPrincipal int           `env:"MOORING_CONCURRENT_REQUESTS_PER_PRINCIPAL" default:"0" help:"Requests that one user may have open to an adapter, where it does not say (0: no limit)."`
+	SessionTTL                     time.Duration `default:"24h" help:"How long a session may live."`
+	Auth                           string        `env:"MOORING_AUTH" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)." placeholder:"FILE"`
+	APIKeys                        string        `name:"api-keys" help:"File that keeps the API keys; needed with --auth." placeholder:"FILE"`
+	LogLevel                       slog.Level    `default:"info" help:"debug, info, warn or error."`
 }
 
 // Validate is called by kong.
 func (c *Config) Validate() error {
 	if c.MaxBodyBytes <= 0 {
 		return fmt.Errorf("max-body-bytes must be positive")
+	}
+	if c.RequestsPerSecond < 0 || c.RequestsPerSecondPerPrincipal < 0 || c.ConcurrentRequestsPerPrincipal < 0 {
+		return fmt.Errorf("limits of requests must not be negative")
 	}
 	if c.SessionTTL < time.Second {
 		return fmt.Errorf("session-ttl must be at least a second")
@@ -41,6 +49,15 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("auth needs api-keys and public-url")
 	}
 	return nil
+}
+
+// defaults are the limits of adapters that have none of their own.
+func (c *Config) defaults() adapters.TrafficLimits {
+	return adapters.TrafficLimits{
+		RequestsPerSecond:              c.RequestsPerSecond,
+		RequestsPerSecondPerPrincipal:  c.RequestsPerSecondPerPrincipal,
+		ConcurrentRequestsPerPrincipal: c.ConcurrentRequestsPerPrincipal,
+	}
 }
 
 func main() {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -21,8 +22,10 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+	"github.com/mooring-mcp/mooring/extproc/internal/limit"
 	"github.com/mooring-mcp/mooring/extproc/internal/server"
 	"github.com/mooring-mcp/mooring/extproc/internal/session"
 )
@@ -31,6 +34,9 @@ const (
 	// grace is how long requests being judged may take once the end is asked
 	// for.
 	grace = 5 * time.Second
+	// maxPiece is what a piece of a body may have beyond the largest body: Envoy
+	// hands over all that it has buffered, which may be more than its limit.
+	maxPiece = 8 << 20
 	// window lets Envoy send a body of 64 KiB, and many at once, without
 	// waiting for the receiver: both ends are on one socket.
 	window     = 1 << 20
@@ -53,11 +59,14 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	limiter := limit.New(time.Now)
 	processor := server.New(&decide.Judge{
 		Authenticator: who,
 		Sessions:      session.NewCodec(ring, cfg.SessionTTL, time.Now),
 		Origins:       origins,
 		MaxBody:       cfg.MaxBodyBytes,
+		Limiter:       limiter,
+		Defaults:      cfg.defaults(),
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), reg, log)
 
 	calls, err := listenUnix(cfg.Socket)
@@ -72,7 +81,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ring.Run(ctx) })
 	group.Go(func() error { return keepIdentity(ctx) })
-	group.Go(func() error { return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor) })
+	group.Go(func() error {
+		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, ctx.Done()))
+	})
 	group.Go(func() error { return serveOps(ctx, ops, reg) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
@@ -80,11 +91,12 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // serveCalls serves ext_proc and gRPC health until ctx ends, and lets requests
 // that are being judged come to their end.
-func serveCalls(ctx context.Context, listener net.Listener, maxBody int64, processor *server.Server) error {
+func serveCalls(ctx context.Context, listener net.Listener, maxBody int64, processor *server.Server, log *accesslog.Server) error {
 	s := grpc.NewServer(
-		grpc.MaxRecvMsgSize(int(maxBody)+1<<20),
+		grpc.MaxRecvMsgSize(int(maxBody)+maxPiece),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow))
 	extprocv3.RegisterExternalProcessorServer(s, processor)
+	accesslogv3.RegisterAccessLogServiceServer(s, log)
 	healthv1.RegisterHealthServer(s, health.NewServer())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }()

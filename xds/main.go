@@ -12,28 +12,32 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
 
 // Config is what the flags say.
 type Config struct {
-	DB          string     `name:"db" required:"" placeholder:"FILE" help:"File that keeps the adapters."`
-	AdaptersDir string     `required:"" placeholder:"DIR" help:"Folder for the adapters' working folders, logs and replicas."`
-	RunDir      string     `required:"" placeholder:"DIR" help:"Folder for the sockets of bridges; its path must be short."`
-	Bridge      string     `required:"" placeholder:"FILE" help:"The bridge program."`
-	Lease       string     `placeholder:"FILE" help:"File whose lock tells bridges that somebody still owns them (none)."`
-	ADSSocket   string     `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for Envoy's discovery."`
-	APISocket   string     `name:"api-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for the API, which Envoy serves to clients."`
-	OpsSocket   string     `required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for metrics, health and profiles."`
-	Listen      string     `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where Envoy serves MCP and the API (${default})."`
-	OpsListen   string     `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where Envoy serves metrics (${default})."`
-	PublicURL   string     `placeholder:"URL" help:"The gateway's address to the world: requests for other hosts are refused (http:// and the address of --listen)."`
-	Auth        string     `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
-	APIKeys     string     `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
-	MaxStarting int        `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
-	Policy      string     `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
-	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error (${default})."`
+	DB                 string        `name:"db" required:"" placeholder:"FILE" help:"File that keeps the adapters."`
+	AdaptersDir        string        `required:"" placeholder:"DIR" help:"Folder for the adapters' working folders, logs and replicas."`
+	RunDir             string        `required:"" placeholder:"DIR" help:"Folder for the sockets of bridges; its path must be short."`
+	Bridge             string        `required:"" placeholder:"FILE" help:"The bridge program."`
+	Lease              string        `placeholder:"FILE" help:"File whose lock tells bridges that somebody still owns them (none)."`
+	ADSSocket          string        `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for Envoy's discovery."`
+	APISocket          string        `name:"api-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for the API, which Envoy serves to clients."`
+	OpsSocket          string        `required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for metrics, health and profiles."`
+	Listen             string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where Envoy serves MCP and the API (${default})."`
+	OpsListen          string        `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where Envoy serves metrics (${default})."`
+	ConcurrentRequests uint32        `env:"MOORING_CONCURRENT_REQUESTS" default:"1024" help:"Requests, streams included, that are open to an adapter at a time, where it does not say (${default})."`
+	RequestTimeout     time.Duration `env:"MOORING_REQUEST_TIMEOUT" default:"0" help:"How long an adapter's server may take for the whole answer to a POST, where the adapter does not say (0: as long as a stream)."`
+	StreamDuration     time.Duration `env:"MOORING_STREAM_DURATION" default:"1h" help:"How long a stream of an adapter may stay open (${default})."`
+	PublicURL          string        `placeholder:"URL" help:"The gateway's address to the world: requests for other hosts are refused (http:// and the address of --listen)."`
+	Auth               string        `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
+	APIKeys            string        `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
+	MaxStarting        int           `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
+	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
+	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
 }
 
 // Validate names every fault of c, and fills in what follows from the rest.
@@ -52,6 +56,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxStarting < 0 {
 		faults = append(faults, errors.New("--max-starting is less than zero"))
+	}
+	if c.RequestTimeout < 0 || c.StreamDuration < 0 {
+		faults = append(faults, errors.New("--request-timeout and --stream-duration must not be negative"))
 	}
 	if c.PublicURL == "" {
 		c.PublicURL = "http://" + c.Listen

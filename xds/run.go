@@ -91,7 +91,12 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 }
 
 func settings(cfg Config) translate.Settings {
-	return translate.Settings{Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL}
+	return translate.Settings{
+		Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL,
+		Limits: translate.Limits{
+			AdapterRequests: cfg.ConcurrentRequests, AnswerTimeout: cfg.RequestTimeout, StreamDuration: cfg.StreamDuration,
+		},
+	}
 }
 
 // remotePolicy says which addresses a remote server may have: on one machine,

@@ -50,7 +50,7 @@ func serverFields() []string { return []string{"id", "createdBy", "createdAt", "
 func userFields() []string {
 	return []string{
 		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
-		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity",
+		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity", "limits",
 	}
 }
 
@@ -78,6 +78,8 @@ func (d *specDecoder) field(path []string, name string) (err error) {
 		d.spec.ToolRules, err = d.toolRules(path)
 	case "affinity":
 		err = d.affinity(path)
+	case "limits":
+		d.spec.Limits, err = d.limits(path)
 	default:
 		if !slices.Contains(serverFields(), name) {
 			d.fault(path, unknownField(name))

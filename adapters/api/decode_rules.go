@@ -32,3 +32,30 @@ func (d *specDecoder) affinity(path []string) error {
 	d.spec.Affinity = adapters.Affinity(text)
 	return err
 }
+
+// limits reads the member limits of an adapter. Zero, which is no limit, is not
+// the same as an absent one.
+func (d *specDecoder) limits(path []string) (*adapters.TrafficLimits, error) {
+	limits := &adapters.TrafficLimits{}
+	fields := map[string]*int{
+		"requestTimeoutSeconds":          &limits.RequestTimeoutSeconds,
+		"concurrentRequests":             &limits.ConcurrentRequests,
+		"concurrentRequestsPerPrincipal": &limits.ConcurrentRequestsPerPrincipal,
+		"requestsPerSecond":              &limits.RequestsPerSecond,
+		"requestsPerSecondPerPrincipal":  &limits.RequestsPerSecondPerPrincipal,
+	}
+	err := d.object(path, func(within []string, name string) (err error) {
+		field, known := fields[name]
+		if !known {
+			d.fault(within, "It is not known.")
+			return d.tokens.SkipValue()
+		}
+		faults := len(d.faults)
+		*field, err = d.integer(within)
+		if err == nil && *field == 0 && len(d.faults) == faults {
+			d.fault(within, "It must be at least 1; leave it out instead.")
+		}
+		return err
+	})
+	return limits, err
+}

@@ -59,6 +59,10 @@ const (
 	// Envoy, what the external processor answers is a local reply like its own,
 	// whose body it would write anew.
 	MetadataVerdict = "verdict"
+	// MetadataLease is the key of MetadataNamespace that holds what an open
+	// request is counted by. Envoy logs such requests to the external processor:
+	// again and again while they are open, and when they have ended.
+	MetadataLease = "lease"
 	// VerdictAllow is the verdict on what goes on.
 	VerdictAllow = "allow"
 )
@@ -88,6 +92,9 @@ type Policy struct {
 	RequiredRoles []string `json:"requiredRoles,omitempty"`
 	// Tools are the adapter's rules for tools. Nil means that all may be called.
 	Tools *adapters.ToolRules `json:"tools,omitempty"`
+	// Limits are the adapter's own, of which those that count requests are the
+	// external processor's. Nil means none of its own.
+	Limits *adapters.TrafficLimits `json:"limits,omitempty"`
 	// Route is which of the adapter's routes matched.
 	Route Route `json:"route"`
 }

@@ -34,6 +34,11 @@ type Judge struct {
 	Sessions Sessions
 	// Origins are the values of Origin that browsers may send. See Origins.
 	Origins map[string]bool
+	// Limiter counts requests, where there are limits of them.
+	Limiter Limiter
+	// Defaults are the limits of adapters that have none of their own. Zero
+	// fields are no limit.
+	Defaults adapters.TrafficLimits
 	// MaxBody is the size of the largest body, in bytes.
 	MaxBody int64
 }
@@ -76,6 +81,9 @@ type Metadata struct {
 	Era                                       Era
 	// Verdict is contract.VerdictAllow or the reason of the refusal.
 	Verdict string
+	// Lease is what the request is counted by until the access log says that it
+	// has ended.
+	Lease string
 }
 
 // Request is a request between the steps. It belongs to one goroutine.
@@ -86,6 +94,8 @@ type Request struct {
 	message   inspect.Message
 	era       Era
 	session   session.Session
+	// lease stands for the request where it is counted as open.
+	lease string
 }
 
 // Adapter is the name of the adapter that the request is for.
@@ -109,6 +119,9 @@ func (j *Judge) Head(ctx context.Context, policy Policy, head Head) (*Request, D
 	r.principal = principal
 	if !policy.Access().MayRead(principal) {
 		return nil, r.refuse(forbidden())
+	}
+	if refusal := j.tooFast(r); refusal != nil {
+		return nil, r.refuse(refusal)
 	}
 	if refusal := r.headerEra(); refusal != nil {
 		return nil, r.refuse(refusal)
@@ -134,6 +147,9 @@ func (j *Judge) Body(r *Request, message inspect.Message, err error) Decision {
 		}
 	}
 	if refusal := r.mayCall(); refusal != nil {
+		return r.refuse(refusal)
+	}
+	if refusal := j.tooOpen(r); refusal != nil {
 		return r.refuse(refusal)
 	}
 	return r.allow()
@@ -201,7 +217,7 @@ func (r *Request) refuse(refusal *Refusal) Decision {
 func (r *Request) metadata(verdict string) Metadata {
 	m := Metadata{
 		Adapter: r.policy.Adapter, Method: r.message.Method, Session: r.session.Hash,
-		Era: r.era, Verdict: verdict,
+		Era: r.era, Verdict: verdict, Lease: r.lease,
 	}
 	if r.principal.ID() != "" {
 		m.Principal = r.principal.Hash()

@@ -115,11 +115,12 @@ func mutation(set []decide.Field, remove []string) *extprocv3.HeaderMutation {
 
 // dynamicMetadata is m for the access log, under the name that both sides share.
 func dynamicMetadata(m decide.Metadata) *structpb.Struct {
-	fields := make(map[string]*structpb.Value, 7)
+	fields := make(map[string]*structpb.Value, 8)
 	for _, f := range []decide.Field{
 		{Name: "adapter", Value: m.Adapter}, {Name: "method", Value: m.Method}, {Name: "tool", Value: m.Tool},
 		{Name: "principal", Value: m.Principal}, {Name: "session", Value: m.Session},
 		{Name: "era", Value: string(m.Era)}, {Name: contract.MetadataVerdict, Value: m.Verdict},
+		{Name: contract.MetadataLease, Value: m.Lease},
 	} {
 		if f.Value != "" {
 			fields[f.Name] = structpb.NewStringValue(f.Value)

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"slices"
 	"time"
 
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -20,20 +21,47 @@ const (
 )
 
 // Programmed is True once every connected Envoy has accepted the configuration
-// of a as it is, Unknown while that is open, and False with the words of
-// whoever refused it.
+// of a as it is, and its replicas as they are now, so that a replica that is
+// ready is reached. It is Unknown while that is open, and False with the words
+// of whoever refused it.
 func (l *Loop) Programmed(a adapters.Adapter) adapters.Condition {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	rec := l.state.records[a.ID]
+	pending := adapters.Condition{
+		Type: adapters.ConditionProgrammed, Status: "Unknown", Reason: reasonPending,
+		Message: "The change is being worked on.",
+	}
 	if rec == nil || rec.generation != a.Generation {
-		return adapters.Condition{
-			Type: adapters.ConditionProgrammed, Status: "Unknown", Reason: reasonPending,
-			Message:            "The change is being worked on.",
-			LastTransitionTime: a.LastUpdatedAt,
+		pending.LastTransitionTime = a.LastUpdatedAt
+		return pending
+	}
+	// Replicas are read here, and not only by the next round: who has seen that
+	// one is ready must not be told that what Envoy knows is current.
+	now := l.config.Deployer.Instances()[a.ID]
+	if rec.condition.Status != "True" || sameEndpoints(rec.instances, now) {
+		return rec.condition
+	}
+	pending.LastTransitionTime = rec.condition.LastTransitionTime
+	for _, i := range now {
+		if i.Since.After(pending.LastTransitionTime) {
+			pending.LastTransitionTime = i.Since.UTC()
 		}
 	}
-	return rec.condition
+	return pending
+}
+
+// sameEndpoints reports whether Envoy is to know the same replicas of both.
+func sameEndpoints(a, b []adapters.Instance) bool {
+	return slices.EqualFunc(serving(a), serving(b), func(a, b adapters.Instance) bool {
+		return a.Address == b.Address && a.State == b.State
+	})
+}
+
+func serving(list []adapters.Instance) []adapters.Instance {
+	return slices.DeleteFunc(slices.Clone(list), func(i adapters.Instance) bool {
+		return i.State != adapters.InstanceReady && i.State != adapters.InstanceDraining
+	})
 }
 
 // refresh finds every adapter's condition again, and tells who waits for a
@@ -48,7 +76,7 @@ func (l *Loop) refresh() {
 			c.LastTransitionTime = now
 		}
 		rec.condition = c
-		if !rec.routable && c.Status == "True" && rec.ready && l.state.accepted(resourcev3.EndpointType, rec) {
+		if !rec.routable && c.Status == "True" && rec.ready {
 			rec.routable = true
 			l.metrics.routable(rec.created, l.started, now)
 		}
@@ -67,7 +95,7 @@ func (s *state) conditionOf(rec *record) adapters.Condition {
 		c.Message = "Envoy refused a configuration that this adapter was part of; it is tried again."
 	case len(s.streams) == 0:
 		c.Status, c.Reason, c.Message = "Unknown", reasonNoEnvoy, "No Envoy is connected to the control plane."
-	case s.accepted(resourcev3.ClusterType, rec) && s.acceptedRoutes(rec.routesSince):
+	case s.accepted(resourcev3.ClusterType, rec) && s.accepted(resourcev3.EndpointType, rec) && s.acceptedRoutes(rec.routesSince):
 		c.Status, c.Reason, c.Message = "True", reasonAccepted, "Envoy has accepted the configuration."
 	default:
 		c.Status, c.Reason, c.Message = "Unknown", reasonPending, "Envoy has not answered yet."

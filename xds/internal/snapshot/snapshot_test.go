@@ -136,6 +136,38 @@ func TestProgrammedFollowsEveryEnvoy(t *testing.T) {
 	b.want(a, "Unknown", reasonNoEnvoy)
 }
 
+// TestProgrammedFollowsReplicas: a replica that is ready and an adapter that is
+// programmed are an adapter that can be called.
+func TestProgrammedFollowsReplicas(t *testing.T) {
+	b := newBench(t)
+	a := b.add("one")
+	starting := adapters.Instance{ID: "one", Address: "/one", State: adapters.InstanceStarting}
+	b.deployer.SetInstances(a.ID, starting)
+	b.makeRound()
+	b.Opened(1)
+	b.Acked(1, b.send(1, resourcev3.ClusterType))
+	b.Acked(1, b.send(1, resourcev3.RouteType))
+	b.want(a, "Unknown", reasonPending)
+	b.Acked(1, b.send(1, resourcev3.EndpointType))
+	b.want(a, "True", reasonAccepted)
+
+	// A replica that was not published yet, and then not answered yet.
+	ready := adapters.Instance{ID: "one", Address: "/one", State: adapters.InstanceReady, Since: time.Now()}
+	b.deployer.SetInstances(a.ID, ready)
+	b.want(a, "Unknown", reasonPending)
+	if got := b.Programmed(a).LastTransitionTime; !got.Equal(ready.Since) {
+		t.Errorf("last transition at %v, want %v", got, ready.Since)
+	}
+	b.makeRound()
+	b.want(a, "Unknown", reasonPending)
+	b.Acked(1, b.send(1, resourcev3.EndpointType))
+	b.want(a, "True", reasonAccepted)
+
+	// One that only starts is nothing to Envoy.
+	b.deployer.SetInstances(a.ID, ready, adapters.Instance{ID: "two", Address: "/two", State: adapters.InstanceStarting})
+	b.want(a, "True", reasonAccepted)
+}
+
 func TestAnEnvoyThatComesBackIsKnown(t *testing.T) {
 	b := newBench(t)
 	a := b.add("one")
@@ -153,6 +185,7 @@ func TestNamedClustersAloneAreRefused(t *testing.T) {
 	b.makeRound()
 	b.Opened(1)
 	b.Acked(1, b.send(1, resourcev3.RouteType))
+	b.Acked(1, b.send(1, resourcev3.EndpointType))
 	message := "Error adding/updating cluster(s) " + contract.AdapterCluster("two") + ": bad timeout"
 	b.Nacked(1, b.send(1, resourcev3.ClusterType), message)
 	b.makeRound()
@@ -222,6 +255,7 @@ func TestTrialsFindTheCulprits(t *testing.T) {
 		for over := false; !over; {
 			b.makeRound()
 			b.Acked(1, b.send(1, resourcev3.ClusterType))
+			b.Acked(1, b.send(1, resourcev3.EndpointType))
 			nonce := b.send(1, resourcev3.RouteType)
 			if slices.ContainsFunc(all, func(a adapters.Adapter) bool { return isBad(a) && b.state.records[a.ID].published }) {
 				b.Nacked(1, nonce, "no")

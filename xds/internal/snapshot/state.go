@@ -42,6 +42,8 @@ type record struct {
 	fault string
 	// prints are the digests of its configuration, by type.
 	prints map[resourcev3.Type]string
+	// instances are those that prints is of.
+	instances []adapters.Instance
 	// ready says that at least one endpoint takes new sessions.
 	ready bool
 	// published says that it is part of the published revision.
@@ -132,7 +134,7 @@ func (s *state) updated(r row) *record {
 		rec.refusal = nil
 	}
 	rec.name, rec.generation, rec.created = r.adapter.Name, r.adapter.Generation, r.adapter.CreatedAt
-	rec.fault, rec.prints, rec.ready, rec.published = r.fault, r.prints, r.ready, r.admitted
+	rec.fault, rec.prints, rec.instances, rec.ready, rec.published = r.fault, r.prints, r.instances, r.ready, r.admitted
 	return rec
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -18,6 +19,8 @@ import (
 const (
 	headerSession = "mcp-session-id"
 	headerVersion = "mcp-protocol-version"
+	headerMethod  = "mcp-method"
+	methodListen  = "subscriptions/listen"
 
 	// upstreamPath is where every server serves MCP.
 	upstreamPath = "/mcp"
@@ -31,13 +34,50 @@ const (
 // A route that Envoy serves by itself would come before them.
 func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 	policy := policyOf(a)
-	return &routev3.RouteList{Routes: []*routev3.Route{
+	routes := []*routev3.Route{
 		t.sessionRoute(policy),
 		t.modernRoute(policy, a.Affinity),
 		t.birthRoute(policy),
-		// The prefix tree also brings what only begins like the endpoint.
-		apiRoute(),
-	}}
+	}
+	if timeout := t.requestTimeout(a); timeout > 0 {
+		streams := []*routev3.Route{t.streamRoute(policy), t.listenRoute(policy, a.Affinity)}
+		for _, r := range routes {
+			r.GetRoute().Timeout = durationpb.New(min(timeout, t.limits.StreamDuration))
+			// Envoy minds no timeout beside this. The timeout is that of the whole
+			// answer, streamed or not.
+			r.GetRoute().MaxStreamDuration = nil
+		}
+		routes = append(streams, routes...)
+	}
+	// The prefix tree also brings what only begins like the endpoint.
+	return &routev3.RouteList{Routes: append(routes, apiRoute())}
+}
+
+// requestTimeout bounds the answers to a's requests. Zero means that only the
+// duration of streams does.
+func (t *Translator) requestTimeout(a adapters.Adapter) time.Duration {
+	if a.Limits != nil && a.Limits.RequestTimeoutSeconds > 0 {
+		return time.Duration(a.Limits.RequestTimeoutSeconds) * time.Second
+	}
+	return t.limits.AnswerTimeout
+}
+
+// streamRoute serves the streams of server messages of the legacy era, which no
+// timeout of requests ends. Sessions are not born on them.
+func (t *Translator) streamRoute(p contract.Policy) *routev3.Route {
+	r := t.sessionRoute(p)
+	r.Name = p.Adapter + "/stream"
+	r.Match.Headers = []*routev3.HeaderMatcher{headerIs(":method", exactly("GET"))}
+	return r
+}
+
+// listenRoute serves the same of the modern era. That the header says what the
+// body does is the external processor's to see.
+func (t *Translator) listenRoute(p contract.Policy, affinity adapters.Affinity) *routev3.Route {
+	r := t.modernRoute(p, affinity)
+	r.Name = p.Adapter + "/listen"
+	r.Match.Headers = append(r.Match.Headers, headerIs(headerMethod, exactly(methodListen)))
+	return r
 }
 
 // sessionRoute serves requests that name a session. It shows response headers
@@ -139,6 +179,7 @@ func policyOf(a adapters.Adapter) contract.Policy {
 		CreatedBy:     a.CreatedBy,
 		RequiredRoles: a.RequiredRoles,
 		Tools:         a.ToolRules,
+		Limits:        a.Limits,
 	}
 	p.Version = digest(p)
 	return p

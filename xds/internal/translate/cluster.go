@@ -23,6 +23,10 @@ const (
 	// POST is on its way to it fails that POST, which may not be retried.
 	upstreamIdleTimeout = 4 * time.Second
 
+	// spareConnections are those that an adapter may have beside the ones that its
+	// limit of requests can need.
+	spareConnections = 1024
+
 	upstreamOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
 
@@ -46,7 +50,7 @@ func (t *Translator) clusterOf(a adapters.Adapter) *clusterv3.Cluster {
 				corev3.HealthStatus_DEGRADED, corev3.HealthStatus_DRAINING,
 			}},
 		},
-		CircuitBreakers: t.circuitBreakers(),
+		CircuitBreakers: t.circuitBreakers(a),
 		// On Unix sockets this has no effect.
 		UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepAlive()},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
@@ -72,14 +76,18 @@ func endpointSource() *corev3.ConfigSource {
 	return source
 }
 
-// circuitBreakers bound what one adapter takes of Envoy. Over HTTP/1.1 each
-// open stream holds a connection.
-func (t *Translator) circuitBreakers() *clusterv3.CircuitBreakers {
-	limit := wrapperspb.UInt32(t.limits.AdapterRequests)
+// circuitBreakers bound what one adapter takes of Envoy. Requests wait for a
+// connection where there may be no more of those, and are refused where there
+// may be no more requests: so connections, of which some are idle, may be more.
+func (t *Translator) circuitBreakers(a adapters.Adapter) *clusterv3.CircuitBreakers {
+	limit := t.limits.AdapterRequests
+	if a.Limits != nil && a.Limits.ConcurrentRequests > 0 {
+		limit = uint32(a.Limits.ConcurrentRequests)
+	}
 	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-		MaxConnections:     limit,
-		MaxPendingRequests: limit,
-		MaxRequests:        limit,
+		MaxConnections:     wrapperspb.UInt32(2*limit + spareConnections),
+		MaxPendingRequests: wrapperspb.UInt32(limit),
+		MaxRequests:        wrapperspb.UInt32(limit),
 		MaxRetries:         wrapperspb.UInt32(0),
 	}}}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -34,6 +35,8 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm := connectionManager("public", r.limits)
 	hcm.HttpFilters = publicFilters(r.limits)
 	hcm.LocalReplyConfig = localReplies()
+	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests()}
+	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 		ConfigSource: adsSource(), RouteConfigName: contract.RoutesPublic,
 	}}

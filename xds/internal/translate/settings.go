@@ -43,8 +43,11 @@ type Limits struct {
 	// means 5 MiB.
 	BufferBytes uint32
 	// AdapterRequests bounds the requests, streams included, that are open to
-	// one adapter at a time. Zero means 4096.
+	// one adapter at a time, where the adapter does not say. Zero means 1024.
 	AdapterRequests uint32
+	// AnswerTimeout bounds the answer to a POST, where the adapter does not say.
+	// Zero means that only StreamDuration does.
+	AnswerTimeout time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -53,7 +56,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.RequestHeadersTimeout, 10*time.Second)
 	orDefault(&l.InspectionTimeout, 10*time.Second)
 	orDefault(&l.BufferBytes, 5<<20)
-	orDefault(&l.AdapterRequests, 4096)
+	orDefault(&l.AdapterRequests, 1024)
 	return l
 }
 
