@@ -208,6 +208,19 @@ func TestRoutableSoonAfterCreation(t *testing.T) {
 	}
 }
 
+// TestRoutableOnceWaitedFor: a creation that was waited for is answered when the
+// adapter can be called, and not some milliseconds before.
+func TestRoutableOnceWaitedFor(t *testing.T) {
+	m := harness.Start(t)
+	for i := range 5 {
+		name := fmt.Sprintf("a%d", i)
+		m.API(http.StatusCreated, http.MethodPost, "/adapters?wait=30s", harness.JSON(m, m.TestServer(name, 1)))
+		if got := m.TryInitialize(name); got.Status != http.StatusOK {
+			t.Errorf("%s: status %d right after its creation: %s", name, got.Status, got.Body)
+		}
+	}
+}
+
 func TestStatusSaysWhyAServerDoesNotStart(t *testing.T) {
 	m := harness.Start(t)
 	m.Deploy(m.TestServer("good", 1))

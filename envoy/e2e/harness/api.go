@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,7 +127,8 @@ func (m *Mooring) TryStatus(name string) (adapters.Status, error) {
 	return status, nil
 }
 
-// AwaitReady waits until so many replicas are ready and Envoy sends to them.
+// AwaitReady waits until the status says that so many replicas are ready and
+// Envoy has them: from then on they can be called.
 func (m *Mooring) AwaitReady(name string, replicas int, timeout time.Duration) {
 	m.tb.Helper()
 	var status adapters.Status
@@ -140,25 +140,8 @@ func (m *Mooring) AwaitReady(name string, replicas int, timeout time.Duration) {
 	m.Await(name+" is ready", timeout, func() bool {
 		var err error
 		status, err = m.TryStatus(name)
-		return err == nil && status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && programmed(status) &&
-			m.endpoints(name) == replicas
+		return err == nil && status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && programmed(status)
 	})
-}
-
-// endpoints is how many healthy replicas of the adapter Envoy knows.
-func (m *Mooring) endpoints(name string) int {
-	metrics, err := m.Metrics("envoy")
-	if err != nil {
-		return 0
-	}
-	series := `envoy_cluster_membership_healthy{envoy_cluster_name="` + name + `"} `
-	for line := range strings.Lines(metrics) {
-		if value, ok := strings.CutPrefix(line, series); ok {
-			n, _ := strconv.Atoi(strings.TrimSpace(value))
-			return n
-		}
-	}
-	return 0
 }
 
 // Metrics is what the operations listener shows of envoy, xds, extproc or
