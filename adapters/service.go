@@ -95,6 +95,10 @@ func (s *Service) Create(ctx context.Context, spec Spec, principal Principal) (A
 	if err != nil {
 		return Adapter{}, err
 	}
+	return s.create(ctx, spec, principal, "")
+}
+
+func (s *Service) create(ctx context.Context, spec Spec, principal Principal, origin string) (Adapter, error) {
 	now := s.now()
 	created, err := s.cfg.Store.Create(ctx, Adapter{
 		ID:            NewUID(),
@@ -103,6 +107,7 @@ func (s *Service) Create(ctx context.Context, spec Spec, principal Principal) (A
 		CreatedAt:     now,
 		LastUpdatedAt: now,
 		Generation:    1,
+		Origin:        origin,
 	})
 	if err != nil {
 		return Adapter{}, fmt.Errorf("creating adapter %q: %w", spec.Name, err)

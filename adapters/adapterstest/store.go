@@ -37,6 +37,7 @@ func Example(name string) adapters.Adapter {
 		CreatedAt:     created,
 		LastUpdatedAt: created.Add(time.Hour),
 		Generation:    3,
+		Origin:        "whose:what",
 	}
 }
 

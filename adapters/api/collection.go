@@ -1,15 +1,18 @@
 package api
 
 import (
-	"context"
 	"net/http"
-	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
 )
 
-// list is GET /adapters: what p may read.
+// list is GET /adapters: what p may read, or the part of it that the query asks
+// for.
 func (a *api) list(w http.ResponseWriter, r *http.Request, p adapters.Principal) error {
+	asked, err := pageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
 	all, err := a.Service.List(r.Context())
 	if err != nil {
 		return err
@@ -20,15 +23,24 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, p adapters.Principal)
 			readable = append(readable, adapter)
 		}
 	}
+	part, more := asked.of(readable)
+	if more {
+		linkNext(w.Header(), r.URL.Query(), part[len(part)-1].Name)
+	}
 	w.Header().Set("Cache-Control", "private, no-cache")
-	writeJSON(w, http.StatusOK, typeJSON, readable)
+	writeJSON(w, http.StatusOK, typeJSON, part)
 	return nil
 }
 
 // create is POST /adapters. With ?wait= it answers once the adapter serves or
-// has failed to; the answer is 201 in any case, since the adapter is there.
+// has failed to; the answer is 201 in any case, since the adapter is there. The
+// same request with the same Idempotency-Key has the same answer again.
 func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principal) error {
-	wait, err := a.wait(r)
+	key, err := idempotencyKey(r.Header)
+	if err != nil {
+		return err
+	}
+	change, err := a.change(r)
 	if err != nil {
 		return err
 	}
@@ -40,32 +52,23 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	if err != nil {
 		return err
 	}
-	created, err := a.Service.Create(r.Context(), spec, p)
+	var created adapters.Adapter
+	if key == "" {
+		created, err = change.service.Create(r.Context(), spec, p)
+	} else {
+		created, _, err = change.service.CreateOnce(r.Context(), spec, p, key)
+	}
 	if err != nil {
 		return err
 	}
-	if wait > 0 {
-		ctx, cancel := context.WithTimeout(r.Context(), wait)
-		defer cancel()
-		a.Service.Wait(ctx, created)
+	if change.dry {
+		writeAdapter(w, http.StatusOK, created)
+		return nil
 	}
+	change.await(r.Context(), created)
 	w.Header().Set("Location", "/adapters/"+created.Name)
 	writeAdapter(w, http.StatusCreated, created)
 	return nil
-}
-
-// wait is how long the client asks to wait: none where it does not ask, and
-// never longer than MaxWait.
-func (a *api) wait(r *http.Request) (time.Duration, error) {
-	text := r.URL.Query().Get("wait")
-	if text == "" {
-		return 0, nil
-	}
-	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 {
-		return 0, badParameter("wait", "It must be a duration such as 30s.")
-	}
-	return min(wait, a.MaxWait), nil
 }
 
 // accept is the Spec in body, in order of judgement: all that is wrong with it
@@ -106,7 +109,9 @@ func (a *api) privileged(spec adapters.Spec, p adapters.Principal) error {
 }
 
 func writeAdapter(w http.ResponseWriter, status int, adapter adapters.Adapter) {
-	w.Header().Set("Etag", eTag(adapter.Revision))
+	if adapter.Revision != "" {
+		w.Header().Set("Etag", eTag(adapter.Revision))
+	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	writeJSON(w, status, typeJSON, adapter)
 }

@@ -63,6 +63,8 @@ func problemOf(err error) *problem {
 		return bodyTooLarge(tooLarge.Limit)
 	case errors.Is(err, adapters.ErrNotFound):
 		return &problem{status: http.StatusNotFound, detail: "There is no such adapter."}
+	case errors.Is(err, adapters.ErrKeyReused):
+		return &problem{status: http.StatusUnprocessableEntity, detail: "The Idempotency-Key was used for another adapter of this name."}
 	case errors.Is(err, adapters.ErrExists):
 		return &problem{status: http.StatusConflict, detail: "There is an adapter of this name already."}
 	case errors.Is(err, adapters.ErrStale):

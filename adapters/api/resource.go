@@ -31,6 +31,10 @@ func (a *api) put(w http.ResponseWriter, r *http.Request, p adapters.Principal) 
 	if err != nil {
 		return err
 	}
+	change, err := a.change(r)
+	if err != nil {
+		return err
+	}
 	body, err := a.body(w, r, typeJSON)
 	if err != nil {
 		return err
@@ -39,10 +43,11 @@ func (a *api) put(w http.ResponseWriter, r *http.Request, p adapters.Principal) 
 	if err != nil {
 		return err
 	}
-	changed, err := a.Service.Replace(r.Context(), spec, guard(r.Header, p))
+	changed, err := change.service.Replace(r.Context(), spec, guard(r.Header, p))
 	if err != nil {
 		return err
 	}
+	change.await(r.Context(), changed)
 	writeAdapter(w, http.StatusOK, changed)
 	return nil
 }
@@ -74,6 +79,10 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 	if err != nil {
 		return err
 	}
+	change, err := a.change(r)
+	if err != nil {
+		return err
+	}
 	body, err := a.body(w, r, typeMergePatch, typeJSON)
 	if err != nil {
 		return err
@@ -82,7 +91,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 	if err := adapters.Invalid(faults); err != nil {
 		return err
 	}
-	changed, err := a.Service.Patch(r.Context(), current.Name, guard(r.Header, p), func(spec adapters.Spec) (adapters.Spec, error) {
+	changed, err := change.service.Patch(r.Context(), current.Name, guard(r.Header, p), func(spec adapters.Spec) (adapters.Spec, error) {
 		merged, err := applyPatch(spec, patch)
 		if err != nil {
 			return adapters.Spec{}, err
@@ -95,6 +104,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 	if err != nil {
 		return err
 	}
+	change.await(r.Context(), changed)
 	writeAdapter(w, http.StatusOK, changed)
 	return nil
 }
@@ -105,7 +115,11 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	if err != nil {
 		return err
 	}
-	if err := a.Service.Delete(r.Context(), current.Name, guard(r.Header, p)); err != nil {
+	change, err := a.change(r)
+	if err != nil {
+		return err
+	}
+	if err := change.service.Delete(r.Context(), current.Name, guard(r.Header, p)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -17,11 +17,12 @@ type record struct {
 	Version    int               `json:"version"`
 	Revision   adapters.Revision `json:"revision"`
 	Generation int64             `json:"generation"`
+	Origin     string            `json:"origin,omitempty"`
 	Adapter    adapters.Adapter  `json:"adapter"`
 }
 
 func encode(a adapters.Adapter) ([]byte, error) {
-	value, err := json.Marshal(record{recordVersion, a.Revision, a.Generation, a})
+	value, err := json.Marshal(record{recordVersion, a.Revision, a.Generation, a.Origin, a})
 	if err != nil {
 		return nil, fmt.Errorf("encoding record %q: %w", a.Name, err)
 	}
@@ -51,7 +52,7 @@ func decode(name string, value []byte) (adapters.Adapter, error) {
 		return adapters.Adapter{}, fmt.Errorf("%w: %q: it is of adapter %q, id %q, revision %q",
 			ErrCorrupt, name, a.Name, a.ID, r.Revision)
 	}
-	a.Revision, a.Generation = r.Revision, r.Generation
+	a.Revision, a.Generation, a.Origin = r.Revision, r.Generation, r.Origin
 	a.Spec = a.Normalize()
 	a.CreatedAt, a.LastUpdatedAt = a.CreatedAt.UTC(), a.LastUpdatedAt.UTC()
 	return a, nil
