@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/keys"
 )
 
 // Config is what the flags say.
@@ -60,9 +61,30 @@ func (c *Config) defaults() adapters.TrafficLimits {
 	}
 }
 
+// commands are what the program does.
+type commands struct {
+	Serve   Config  `cmd:"" default:"withargs" help:"Judge requests for Envoy (the default)."`
+	MakeKey makeKey `cmd:"" help:"Make a session key, which signs from then on; print its file. Running processors take it up by themselves."`
+}
+
+// makeKey makes a session key.
+type makeKey struct {
+	SessionKeys string `required:"" help:"Folder of session signing keys." placeholder:"DIR"`
+}
+
 func main() {
-	var cfg Config
-	kong.Parse(&cfg, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."))
+	var c commands
+	parsed := kong.Parse(&c, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."))
+	if parsed.Command() == "make-key" {
+		path, err := keys.Generate(c.MakeKey.SessionKeys)
+		parsed.FatalIfErrorf(err)
+		fmt.Println(path)
+		return
+	}
+	serve(c.Serve)
+}
+
+func serve(cfg Config) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

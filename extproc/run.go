@@ -59,6 +59,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(signingKeyAge(ring))
 	limiter := limit.New(time.Now)
 	processor := server.New(&decide.Judge{
 		Authenticator: who,
@@ -161,4 +162,12 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("protecting socket: %w", err)
 	}
 	return listener, nil
+}
+
+// signingKeyAge tells how old the key is that signs sessions.
+func signingKeyAge(ring *keys.Ring) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mooring_session_key_age_seconds",
+		Help: "Age of the key that signs sessions.",
+	}, func() float64 { return time.Since(ring.SigningKeyMade()).Seconds() })
 }

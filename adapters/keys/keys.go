@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -35,6 +36,8 @@ const maxKeyFile = 16 << 10
 // set is an immutable ring: the keys of a folder as they were at one moment.
 type set struct {
 	newest string
+	// made is when the newest was made.
+	made   time.Time
 	signer jose.Signer
 	public map[string]*ecdsa.PublicKey
 }
@@ -54,8 +57,7 @@ func load(dir string) (*set, error) {
 	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%w in %s: start the mooring launcher, which makes one, or make one with "+
-			"\"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s\"",
-			ErrNoKey, dir, filepath.Join(dir, "20060102T150405Z"+Extension))
+			"\"extproc make-key --session-keys %s\"", ErrNoKey, dir, dir)
 	}
 	sort.Strings(names)
 	s := &set{public: make(map[string]*ecdsa.PublicKey, len(names))}
@@ -68,7 +70,22 @@ func load(dir string) (*set, error) {
 			return nil, fmt.Errorf("using key %s: %w", name, err)
 		}
 	}
+	if s.made, err = madeAt(dir, names[len(names)-1]); err != nil {
+		return nil, fmt.Errorf("reading key folder: %w", err)
+	}
 	return s, nil
+}
+
+// madeAt is when a key was made: its name says so, or else its file.
+func madeAt(dir, name string) (time.Time, error) {
+	if at, err := time.Parse(nameLayout+Extension, name); err == nil {
+		return at, nil
+	}
+	info, err := os.Stat(filepath.Join(dir, name))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
 }
 
 // add puts key into the set, as the newest.
@@ -87,9 +104,10 @@ func (s *set) add(key *ecdsa.PrivateKey) error {
 	return nil
 }
 
-// equal reports whether both sets sign and verify with the same keys.
+// equal reports whether both sets sign and verify with the same keys, of the
+// same age.
 func (s *set) equal(other *set) bool {
-	if s.newest != other.newest || len(s.public) != len(other.public) {
+	if s.newest != other.newest || !s.made.Equal(other.made) || len(s.public) != len(other.public) {
 		return false
 	}
 	for id := range s.public {

@@ -94,7 +94,7 @@ func sign(t *testing.T, ring *Ring, payload string) string {
 func TestOpenSaysWhatToDoWithoutAKey(t *testing.T) {
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "missing")} {
 		_, err := Open(dir, slog.New(slog.DiscardHandler))
-		if !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "openssl") {
+		if !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "make-key") {
 			t.Errorf("error %v", err)
 		}
 	}

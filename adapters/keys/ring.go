@@ -48,6 +48,10 @@ func (r *Ring) Holds(keyID string) bool { return r.current.Load().public[keyID] 
 // SigningKeyID is the id of the key that signs now.
 func (r *Ring) SigningKeyID() string { return r.current.Load().newest }
 
+// SigningKeyMade is when the key that signs now was made: by its name, or by the
+// age of its file where that has another.
+func (r *Ring) SigningKeyMade() time.Time { return r.current.Load().made }
+
 // Run reads the folder again whenever something in it changes, until ctx ends.
 // A folder that cannot be used leaves the ring as it is, and is logged.
 func (r *Ring) Run(ctx context.Context) error {
