@@ -133,11 +133,6 @@ func (s *Service) List(ctx context.Context) ([]Adapter, error) {
 	return all, nil
 }
 
-// Replace puts spec in place of the adapter's. Errors as of Patch.
-func (s *Service) Replace(ctx context.Context, spec Spec, guard Guard) (Adapter, error) {
-	return s.Patch(ctx, spec.Name, guard, func(Spec) (Spec, error) { return spec, nil })
-}
-
 // Patch puts what apply makes of the adapter's Spec in its place. The adapter
 // keeps its id, creator and time of creation; where the Spec stays the same,
 // nothing is written. The error of guard or apply, a ValidationError,

@@ -1,6 +1,7 @@
 package adapters_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -103,11 +104,16 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
+// replace puts spec in place of the adapter's.
+func (w *world) replace(ctx context.Context, spec adapters.Spec, guard adapters.Guard) (adapters.Adapter, error) {
+	return w.service.Patch(ctx, spec.Name, guard, func(adapters.Spec) (adapters.Spec, error) { return spec, nil })
+}
+
 func TestReplace(t *testing.T) {
 	w := newWorld()
 	first := w.create(t, valid())
 	w.pass(time.Minute)
-	same, err := w.service.Replace(t.Context(), valid(), anyone)
+	same, err := w.replace(t.Context(), valid(), anyone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +122,7 @@ func TestReplace(t *testing.T) {
 	}
 	spec := valid()
 	spec.Description = "new"
-	second, err := w.service.Replace(t.Context(), spec, anyone)
+	second, err := w.replace(t.Context(), spec, anyone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,8 +144,8 @@ func TestChangesAreRefused(t *testing.T) {
 	other := valid()
 	other.Name = "none"
 
-	_, replaced := w.service.Replace(t.Context(), valid(), refuse)
-	_, missing := w.service.Replace(t.Context(), other, anyone)
+	_, replaced := w.replace(t.Context(), valid(), refuse)
+	_, missing := w.replace(t.Context(), other, anyone)
 	_, patched := w.service.Patch(t.Context(), "one", anyone, func(adapters.Spec) (adapters.Spec, error) { return adapters.Spec{}, no })
 	_, moved := w.service.Patch(t.Context(), "one", anyone, renamed)
 	_, invalid := w.service.Patch(t.Context(), "one", anyone, broken)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/policy"
 )
 
 // list is GET /adapters: what p may read, or the part of it that the query asks
@@ -48,8 +49,11 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	if err != nil {
 		return err
 	}
-	spec, err := a.accept(body, p, nil)
+	spec, err := a.accept(body, nil)
 	if err != nil {
+		return err
+	}
+	if err := privileged(a.Policy().Demands(spec), p); err != nil {
 		return err
 	}
 	var created adapters.Adapter
@@ -71,10 +75,9 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	return nil
 }
 
-// accept is the Spec in body, in order of judgement: all that is wrong with it
-// (400), then what p may not ask for (403). more names further faults, and nil
-// stands for none.
-func (a *api) accept(body []byte, p adapters.Principal, more func(adapters.Spec) []adapters.Fault) (adapters.Spec, error) {
+// accept is the Spec in body, or all that is wrong with it. more names further
+// faults, and nil stands for none.
+func (a *api) accept(body []byte, more func(adapters.Spec) []adapters.Fault) (adapters.Spec, error) {
 	spec, faults, broken := decodeSpec(body)
 	if !broken {
 		faults = adapters.MergeFaults(faults, a.Service.Validate(spec))
@@ -85,13 +88,13 @@ func (a *api) accept(body []byte, p adapters.Principal, more func(adapters.Spec)
 	if err := adapters.Invalid(faults); err != nil {
 		return adapters.Spec{}, err
 	}
-	return spec, a.privileged(spec, p)
+	return spec, nil
 }
 
 // privileged refuses what takes a role that p does not have.
-func (a *api) privileged(spec adapters.Spec, p adapters.Principal) error {
+func privileged(demands []policy.Demand, p adapters.Principal) error {
 	var refused []faultDetail
-	for _, demand := range a.Policy().Demands(spec) {
+	for _, demand := range demands {
 		if !demand.Met(p) {
 			refused = append(refused, faultDetail{
 				Pointer: fragment(demand.Pointer), Detail: demand.Message + " It needs the role " + demand.Needs() + ".",

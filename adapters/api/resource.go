@@ -39,11 +39,13 @@ func (a *api) put(w http.ResponseWriter, r *http.Request, p adapters.Principal) 
 	if err != nil {
 		return err
 	}
-	spec, err := a.accept(body, p, sameName(current.Name))
+	spec, err := a.accept(body, sameName(current.Name))
 	if err != nil {
 		return err
 	}
-	changed, err := change.service.Replace(r.Context(), spec, guard(r.Header, p))
+	changed, err := change.service.Patch(r.Context(), current.Name, guard(r.Header, p), func(old adapters.Spec) (adapters.Spec, error) {
+		return spec, privileged(a.Policy().DemandsOfChange(old, spec), p)
+	})
 	if err != nil {
 		return err
 	}
@@ -99,7 +101,11 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 		if int64(len(merged)) > a.MaxBodyBytes {
 			return adapters.Spec{}, bodyTooLarge(a.MaxBodyBytes)
 		}
-		return a.accept(merged, p, sameName(current.Name))
+		next, err := a.accept(merged, sameName(current.Name))
+		if err != nil {
+			return adapters.Spec{}, err
+		}
+		return next, privileged(a.Policy().DemandsOfChange(spec, next), p)
 	})
 	if err != nil {
 		return err

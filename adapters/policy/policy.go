@@ -65,6 +65,9 @@ type Demand struct {
 	// Role is what lifts the rule beside adapters.AdminRole. Empty means that
 	// nothing does.
 	Role string
+	// variable is the environment variable that it is about and that takes the
+	// role whatever runs, or empty.
+	variable string
 }
 
 // Met reports whether p may have what d is about.
@@ -88,23 +91,36 @@ func (s Settings) Demands(spec adapters.Spec) []Demand {
 	switch {
 	case spec.ImageName != adapters.BridgeImage:
 		if !s.allowsImage(spec.ImageName) {
-			demands = append(demands, Demand{"/imageName", "It is not among the images that the operator allows.", s.Roles.Images})
+			demands = append(demands, Demand{"/imageName", "It is not among the images that the operator allows.", s.Roles.Images, ""})
 		}
 	case stdio && !s.allowsCommand(command):
 		demands = append(demands, Demand{
 			adapters.Pointer("environmentVariables", launch.CommandVariable),
-			"It is not among the commands that the operator allows.", s.Roles.Commands,
+			"It is not among the commands that the operator allows.", s.Roles.Commands, "",
 		})
 	}
 	for _, fault := range launch.CheckEnvironment(spec.EnvironmentVariables) {
 		if fault.NeedsAdmin {
-			demands = append(demands, Demand{adapters.Pointer("environmentVariables", fault.Name), fault.Message, s.Roles.LoaderVariables})
+			demands = append(demands, Demand{adapters.Pointer("environmentVariables", fault.Name), fault.Message, s.Roles.LoaderVariables, fault.Name})
 		}
 	}
 	if spec.UseWorkloadIdentity {
-		demands = append(demands, Demand{"/useWorkloadIdentity", "It lends the workload's cloud identity.", s.Roles.WorkloadIdentity})
+		demands = append(demands, Demand{"/useWorkloadIdentity", "It lends the workload's cloud identity.", s.Roles.WorkloadIdentity, ""})
 	}
 	return demands
+}
+
+// DemandsOfChange returns those of Demands(next) that were not granted already,
+// to whoever wrote old. A variable is granted with its value. A command, an
+// image and the workload's identity are granted to what runs: somebody else may
+// change what does not start a new process, but not put other arguments or
+// another program in the place of what was trusted.
+func (s Settings) DemandsOfChange(old, next adapters.Spec) []Demand {
+	same := old.TemplateHash() == next.TemplateHash()
+	return slices.DeleteFunc(s.Demands(next), func(d Demand) bool {
+		was, set := old.EnvironmentVariables[d.variable]
+		return same || d.variable != "" && set && was == next.EnvironmentVariables[d.variable]
+	})
 }
 
 func (s Settings) allowsCommand(command string) bool {

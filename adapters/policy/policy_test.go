@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,6 +76,50 @@ func TestDemands(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%q, %v (-want +got):\n%s", tt.settings, tt.spec.EnvironmentVariables, diff)
+		}
+	}
+}
+
+// TestDemandsOfChange is what of an adapter takes a role again when somebody
+// changes it.
+func TestDemandsOfChange(t *testing.T) {
+	with := func(s adapters.Spec, change func(*adapters.Spec)) adapters.Spec {
+		s.EnvironmentVariables = maps.Clone(s.EnvironmentVariables)
+		change(&s)
+		return s
+	}
+	set := func(name, value string) func(*adapters.Spec) {
+		return func(s *adapters.Spec) { s.EnvironmentVariables[name] = value }
+	}
+	describe := func(s *adapters.Spec) { s.Description = "z" }
+	identity := with(command("npx"), func(s *adapters.Spec) { s.UseWorkloadIdentity = true })
+	loader, raw := command("npx", "NODE_OPTIONS"), command("/bin/sh")
+	image := adapters.Spec{Name: "a", ImageName: "registry.example/a", ImageVersion: "1"}
+	for name, tt := range map[string]struct {
+		old, next adapters.Spec
+		want      []string
+	}{
+		"variable kept":             {loader, with(loader, describe), nil},
+		"variable kept beside":      {loader, with(loader, set("A", "b")), nil},
+		"variable changed":          {loader, with(loader, set("NODE_OPTIONS", "y")), []string{"/environmentVariables/NODE_OPTIONS"}},
+		"variable emptied":          {loader, with(loader, set("NODE_OPTIONS", "")), []string{"/environmentVariables/NODE_OPTIONS"}},
+		"variable added, empty":     {command("npx"), with(loader, set("NODE_OPTIONS", "")), []string{"/environmentVariables/NODE_OPTIONS"}},
+		"variable added beside one": {loader, with(loader, set("LD_PRELOAD", "x")), []string{"/environmentVariables/LD_PRELOAD"}},
+		"variable removed":          {loader, command("npx"), nil},
+		"command kept":              {raw, with(raw, describe), nil},
+		"command's arguments":       {raw, with(raw, set("MCP_ARGS", "-c x")), []string{"/environmentVariables/MCP_COMMAND"}},
+		"identity kept":             {identity, with(identity, describe), nil},
+		"identity of another":       {identity, with(identity, set("MCP_ARGS", "evil")), []string{"/useWorkloadIdentity"}},
+		"identity added":            {command("npx"), identity, []string{"/useWorkloadIdentity"}},
+		"image kept":                {image, with(image, describe), nil},
+		"image's version":           {image, with(image, func(s *adapters.Spec) { s.ImageVersion = "2" }), []string{"/imageName"}},
+	} {
+		var got []string
+		for _, d := range (Settings{}).DemandsOfChange(tt.old, tt.next) {
+			got = append(got, d.Pointer)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
