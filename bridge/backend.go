@@ -24,6 +24,7 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
 	"github.com/mooring-mcp/mooring/bridge/internal/shared"
 	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
+	"github.com/mooring-mcp/mooring/bridge/internal/translate"
 )
 
 // backend is what serves /mcp: a stdio server or a remote one.
@@ -97,12 +98,22 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		begin = func() (mcphttp.Child, error) { return pool.Join() }
 	}
 	handler := mcphttp.New(mcphttp.Config{
-		StartModern: func([]byte) (mcphttp.Child, error) {
+		StartModern: func(capabilities []byte) (mcphttp.Child, error) {
 			starts.WithLabelValues("modern").Inc()
 			child, err := runner.Start()
-			return process{child}, err
+			if err != nil || prober.Eras().Modern {
+				return process{child}, err
+			}
+			return translate.NewModern(process{child}, translate.Options{
+				Capabilities: capabilities, Shared: cfg.Process == processShared, StartTimeout: cfg.StartTimeout, Log: log,
+			}), nil
 		},
-		ServesModern: func() bool { return prober.Eras().Modern },
+		Bound: func(capabilities []byte) string {
+			if prober.Eras().Modern {
+				return ""
+			}
+			return translate.Bound(capabilities)
+		},
 		Shared:       cfg.Process == processShared,
 		Start:        begin,
 		Admit:        state.Admit,

@@ -4,13 +4,14 @@ import (
 	"sync"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/queue"
 )
 
 // Part is one session's part in a shared process. To the session it is a process
 // of its own.
 type Part struct {
 	p     *process
-	queue *queue
+	queue *queue.Queue
 	left  sync.Once
 
 	// Guarded by the process's mu: the resources that it wants to know of.
@@ -109,14 +110,14 @@ func (s *Part) cancel(m jsonrpc.Message, message []byte) error {
 // deliver gives the session a message. A session that does not read loses its
 // part, so that others go on.
 func (s *Part) deliver(message []byte) {
-	if !s.queue.add(message) {
+	if !s.queue.Offer(message) {
 		s.p.log.Warn("ending a session that does not read")
 	}
 }
 
 // Receive returns the next message for the session.
 func (s *Part) Receive() (message []byte, cut bool, err error) {
-	message, ok := s.queue.next()
+	message, ok := s.queue.Next()
 	if !ok {
 		s.Stop()
 		return nil, false, errEnded
@@ -127,7 +128,7 @@ func (s *Part) Receive() (message []byte, cut bool, err error) {
 // Stop leaves the process, which ends when the last one has left.
 func (s *Part) Stop() {
 	s.left.Do(func() {
-		s.queue.close()
+		s.queue.Close()
 		p := s.p
 		p.mu.Lock()
 		delete(p.parts, s)

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/queue"
 )
 
 // Child is a server process, as mcphttp knows it.
@@ -103,7 +104,7 @@ func (p *process) join() *Part {
 	if p.ended {
 		return nil
 	}
-	part := &Part{p: p, queue: newQueue(), subscribed: make(map[string]bool)}
+	part := &Part{p: p, queue: queue.New(), subscribed: make(map[string]bool)}
 	p.parts[part] = true
 	return part
 }
@@ -124,7 +125,7 @@ func (p *process) run() {
 	defer p.mu.Unlock()
 	p.ended = true
 	for part := range p.parts {
-		part.queue.close()
+		part.queue.Close()
 	}
 }
 
@@ -171,7 +172,7 @@ func (p *process) initialized(m jsonrpc.Message, line []byte) {
 		p.result = m.At.Result.Of(line)
 	}
 	for _, c := range p.waiting {
-		c.part.queue.add(p.greeting(c.id))
+		c.part.deliver(p.greeting(c.id))
 	}
 	p.waiting = nil
 }
