@@ -126,6 +126,35 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestBrowsers: a link, an image or a frame on some page must not reach an
+// adapter, and no answer may be opened as a page.
+func TestBrowsers(t *testing.T) {
+	for _, c := range []struct {
+		headers []string
+		reason  string
+	}{
+		{[]string{"Sec-Fetch-Site", "none"}, ""},
+		{[]string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors"}, ""},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Origin", "https://gw"}, ""},
+		{[]string{"Sec-Fetch-Site", "cross-site"}, "origin"},
+		{[]string{"Sec-Fetch-Site", "same-site"}, "origin"},
+		{[]string{"Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"}, "origin"},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil"}, "origin"},
+		{[]string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, "navigation"},
+		{[]string{"Sec-Fetch-Mode", "navigate", "Origin", "https://gw"}, "navigation"},
+	} {
+		for _, head := range []Head{post(c.headers...), {Method: http.MethodGet, Header: header(c.headers...), Bodiless: true}} {
+			_, d := judgeAll(t, policy, head, list, nil)
+			if c.reason == "" && d.Refusal != nil {
+				t.Errorf("%s with %q: refused: %+v", head.Method, c.headers, d.Refusal)
+			}
+			if c.reason != "" && (d.Refusal == nil || d.Refusal.Status != 403 || d.Refusal.Reason != c.reason) {
+				t.Errorf("%s with %q: %+v, want 403 %s", head.Method, c.headers, d.Refusal, c.reason)
+			}
+		}
+	}
+}
+
 func TestAccess(t *testing.T) {
 	for name, c := range map[string]struct {
 		user, roles string

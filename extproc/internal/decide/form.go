@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,9 @@ func (j *Judge) form(head Head) *Refusal {
 		return methodNotAllowed(allowLegacy)
 	}
 	if refusal := j.origin(head.Header["Origin"]); refusal != nil {
+		return refusal
+	}
+	if refusal := fetched(head.Header); refusal != nil {
 		return refusal
 	}
 	if len(head.Header["Trailer"]) > 0 {
@@ -66,6 +70,21 @@ func (j *Judge) origin(values []string) *Refusal {
 	for _, origin := range values {
 		if len(values) > 1 || !j.Origins[strings.ToLower(origin)] {
 			return refusal(http.StatusForbidden, codeInvalidRequest, "origin", "Requests from this origin are not allowed.")
+		}
+	}
+	return nil
+}
+
+// fetched keeps away what browsers send without an Origin: a page of another
+// site that embeds or links to an adapter, and anything that would show its
+// answer as a page in the gateway's own origin.
+func fetched(header http.Header) *Refusal {
+	if slices.Contains(header["Sec-Fetch-Mode"], "navigate") {
+		return refusal(http.StatusForbidden, codeInvalidRequest, "navigation", "An adapter is no page to be opened in a browser.")
+	}
+	for _, site := range header["Sec-Fetch-Site"] {
+		if len(header["Origin"]) == 0 && (site == "cross-site" || site == "same-site") {
+			return refusal(http.StatusForbidden, codeInvalidRequest, "origin", "Pages of other sites may not call the gateway.")
 		}
 	}
 	return nil
