@@ -31,7 +31,7 @@ func (a Affinity) Header() string {
 // The second pattern has the headers that are gone before a replica is chosen.
 const (
 	patternAffinity = `^(?:none|principal|header:[a-z0-9-]{1,64})$`
-	patternStripped = `^header:(?:authorization|cookie|forwarded|host|mcp-session-id|origin|proxy-authorization|referer|true-client-ip|via|x-real-ip|(?:sec-fetch|x-dev|x-envoy|x-forwarded|x-mooring)-.*)$`
+	patternStripped = `^header:(?:authorization|cookie|forwarded|host|mcp-session-id|origin|proxy-authorization|referer|true-client-ip|via|x-api-key|x-real-ip|(?:sec-fetch|x-dev|x-envoy|x-forwarded|x-mooring)-.*)$`
 )
 
 var (

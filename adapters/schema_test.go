@@ -58,7 +58,7 @@ func specs() *rapid.Generator[adapters.Spec] {
 			UseWorkloadIdentity:  rapid.Bool().Draw(t, "identity"),
 			RequiredRoles:        rapid.SliceOfN(near(`[a-z.]{1,4}`), 0, 3).Draw(t, "roles"),
 			Labels:               rapid.MapOfN(key, near(`[A-Za-z0-9]{1,4}`), 0, 2).Draw(t, "labels"),
-			Affinity:             adapters.Affinity(near(`none|principal|header:[a-z-]{1,3}`, "header:", "header:A", "header:via", "header:viax", "header:x-dev-a", "header:x-dev", "header:mcp-param-a").Draw(t, "affinity")),
+			Affinity:             adapters.Affinity(near(`none|principal|header:[a-z-]{1,3}`, "header:", "header:A", "header:via", "header:x-api-key", "header:viax", "header:x-dev-a", "header:x-dev", "header:mcp-param-a").Draw(t, "affinity")),
 			Limits:               rapid.Ptr(trafficLimits(), true).Draw(t, "limits"),
 			ToolRules:            rapid.Ptr(toolRules(), true).Draw(t, "toolRules"),
 		}

@@ -113,7 +113,7 @@ func TestWhatAnUpstreamSees(t *testing.T) {
 	s := g.do(t, http.MethodPost, listTools,
 		"X-Dev-UserId", "ann", "X-Dev-Name", "Ann", "X-Dev-Roles", "", "X-Dev-Other", "x",
 		"Mcp-Session-Id", session,
-		"Authorization", "Bearer secret", "Proxy-Authorization", "Basic x", "Cookie", "a=b",
+		"Authorization", "Bearer secret", "Proxy-Authorization", "Basic x", "Cookie", "a=b", "X-Api-Key", "secret",
 		"Origin", "https://mcp.example.com", "Sec-Fetch-Site", "cross-site", "Referer", "https://mcp.example.com/x",
 		"Forwarded", "for=1.2.3.4", "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Host", "evil", "X-Real-Ip", "1.2.3.4",
 		"X-Mooring-Endpoint", "L2V0Yy9wYXNzd2Q=", "X-Mooring-Principal", "somebody", "X-Mooring-Other", "x",
@@ -121,7 +121,7 @@ func TestWhatAnUpstreamSees(t *testing.T) {
 	).seen(t)
 	for name := range s.Header {
 		lower := strings.ToLower(name)
-		for _, prefix := range []string{"x-dev-", "authorization", "proxy-", "cookie", "origin", "sec-fetch", "referer", "forwarded", "x-forwarded-", "x-real", "x-mooring-endpoint", "x-mooring-other"} {
+		for _, prefix := range []string{"x-dev-", "authorization", "proxy-", "cookie", "origin", "sec-fetch", "referer", "forwarded", "x-forwarded-", "x-real", "x-api-key", "x-mooring-endpoint", "x-mooring-other"} {
 			if strings.HasPrefix(lower, prefix) && lower != "x-forwarded-proto" {
 				t.Errorf("the upstream saw %s: %s", name, s.Header[name])
 			}

@@ -147,7 +147,7 @@ func isBirth(r *http.Request) bool {
 
 // dropped are request headers that are for this side only: credentials for the
 // gateway, and what describes the browser's page rather than the request.
-var dropped = []string{"Authorization", "Proxy-Authorization", "Cookie", "Origin", "Referer", "Forwarded", "X-Real-Ip", "Via"}
+var dropped = []string{"Authorization", "Proxy-Authorization", "Cookie", "Origin", "Referer", "Forwarded", "X-Real-Ip", "Via", "X-Api-Key"}
 
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	// The endpoint is one URL: the client's path and query are not the server's.

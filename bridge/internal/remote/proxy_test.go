@@ -131,10 +131,10 @@ func TestHeaders(t *testing.T) {
 		w.Header().Set("X-Kept", "yes")
 	})
 	_, target := bridge(t, remoteURL+"/some/mcp?key=k", nil)
-	resp, _ := post(t, target+"/mcp?other=1", "{}", "Authorization: Bearer secret", "Cookie: a=b", "Origin: http://localhost:8080",
+	resp, _ := post(t, target+"/mcp?other=1", "{}", "Authorization: Bearer secret", "Cookie: a=b", "X-Api-Key: secret", "Origin: http://localhost:8080",
 		"X-Mooring-Principal: p", "X-Forwarded-For: 10.0.0.1", "X-Envoy-Original-Path: /x",
 		"MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Param-X: 1")
-	for _, name := range []string{"Authorization", "Cookie", "Origin", "X-Mooring-Principal", "X-Forwarded-For", "X-Envoy-Original-Path"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Origin", "X-Mooring-Principal", "X-Forwarded-For", "X-Envoy-Original-Path"} {
 		if got.Get(name) != "" {
 			t.Errorf("%s was passed on", name)
 		}

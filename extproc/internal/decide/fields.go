@@ -21,7 +21,8 @@ const (
 // gateway has judged and an upstream would compare with a host that is not its
 // own; and what tells of the network before the gateway.
 var stripped = []string{
-	"authorization", "cookie", "forwarded", "origin", "proxy-authorization", "referer", "true-client-ip", "via", "x-real-ip",
+	"authorization", "cookie", "forwarded", "origin", "proxy-authorization", "referer", "true-client-ip", "via", "x-api-key",
+	"x-real-ip",
 }
 
 // strippedPrefixes begin the names of further such fields.

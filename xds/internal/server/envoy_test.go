@@ -64,9 +64,9 @@ func TestHeaderHygiene(t *testing.T) {
 	g.startEnvoy()
 	g.awaitProgrammed(a, "True")
 	got := g.ask("POST", "/adapters/one/mcp",
-		"Authorization", "Bearer secret", "Cookie", "secret=1", "X-Dev-Roles", "admin",
+		"Authorization", "Bearer secret", "Cookie", "secret=1", "X-Api-Key", "secret", "X-Dev-Roles", "admin",
 		"X-Mooring-Principal", "forged", "X-Mooring-Endpoint", "Zm9yZ2Vk", "X-Envoy-Retry-On", "5xx", "X-Keep", "kept")
-	for _, name := range []string{"Authorization", "Cookie", "X-Dev-", "X-Mooring-", "X-Envoy-"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Dev-", "X-Mooring-", "X-Envoy-"} {
 		if strings.Contains(got.body, name) {
 			t.Errorf("%s reached the adapter:\n%s", name, got.body)
 		}

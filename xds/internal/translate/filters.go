@@ -35,7 +35,7 @@ const (
 // hiddenFromUpstream are the request headers that no adapter may see, whatever
 // else lets them pass: the caller's credentials and where it is pinned.
 var hiddenFromUpstream = []string{
-	"authorization", "cookie", "proxy-authorization",
+	"authorization", "cookie", "proxy-authorization", "x-api-key",
 	"x-dev-userid", "x-dev-name", "x-dev-roles",
 	launch.HeaderEndpoint,
 }
