@@ -80,7 +80,7 @@ func (l launch) extProcArgs() []string {
 func (l launch) xdsArgs() []string {
 	return append([]string{
 		"--db", l.folder.Database(), "--adapters-dir", l.folder.Adapters(), "--run-dir", l.folder.Runtime(),
-		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(),
+		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(), "--audit", l.folder.Audit(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
 		"--ops-socket", l.folder.Socket(xdsOpsSocket),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,

@@ -37,6 +37,7 @@ type Config struct {
 	APIKeys            string        `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
 	MaxStarting        int           `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
+	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each (none). xds verify-audit FILE... verifies it."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
 }
 
@@ -67,6 +68,13 @@ func (c *Config) Validate() error {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == verifyCommand {
+		if err := verifyAudit(os.Stdout, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "xds:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var cfg Config
 	kong.Parse(&cfg, kong.Name("xds"), kong.Description("Mooring's control plane."))
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))

@@ -75,7 +75,12 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	handler, err := apiHandler(cfg, service, loop, who, allowed, log)
+	kept, err := openAudit(cfg.Audit)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	handler, err := apiHandler(cfg, service, loop, who, allowed, kept, log)
 	if err != nil {
 		return err
 	}
@@ -119,13 +124,13 @@ func remotePolicy(cfg Config) (launch.URLPolicy, error) {
 	return launch.URLPolicy{AllowLoopback: true, Own: own, OwnHosts: []string{host}}, nil
 }
 
-func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who identity, allowed *policy.File, log *slog.Logger) (http.Handler, error) {
+func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who identity, allowed *policy.File, kept auditor, log *slog.Logger) (http.Handler, error) {
 	hosts, origins, err := api.AllowedFrom(cfg.PublicURL, cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
 	return api.New(api.Config{
-		Service: service, Authenticator: who.authenticator, Discovery: who.discovery, APIKeys: who.apiKeys, Policy: allowed.Current, Log: log,
+		Service: service, Authenticator: who.authenticator, Discovery: who.discovery, APIKeys: who.apiKeys, Policy: allowed.Current, Audit: kept, Log: log,
 		AllowedHosts: hosts, AllowedOrigins: origins, Ready: loop.Ready,
 	}), nil
 }

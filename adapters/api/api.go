@@ -39,6 +39,8 @@ type Config struct {
 	// does; the Authenticator is the one to use there. Nil, in development mode,
 	// means that there are no keys: 404.
 	APIKeys func(Authenticator) http.Handler
+	// Audit keeps what was done and refused. Nil means that nobody does.
+	Audit Auditor
 	// Log gets one line for each request. Required.
 	Log *slog.Logger
 	// AllowedHosts are the values of the Host header that are served, port

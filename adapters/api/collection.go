@@ -69,6 +69,7 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principa
 		writeAdapter(w, http.StatusOK, created)
 		return nil
 	}
+	callOf(r).after = &created
 	change.await(r.Context(), created)
 	w.Header().Set("Location", "/adapters/"+created.Name)
 	writeAdapter(w, http.StatusCreated, created)

@@ -69,7 +69,7 @@ func principal(r *http.Request, authenticator Authenticator) (adapters.Principal
 		err = errors.New("the authenticator named nobody")
 	}
 	if err == nil {
-		callOf(r).principal = p.Hash()
+		callOf(r).principal, callOf(r).who = p.Hash(), p.ID()
 		return p, nil
 	}
 	var refusal interface {

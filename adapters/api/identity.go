@@ -72,7 +72,7 @@ type noting struct{ Authenticator }
 func (n noting) Authenticate(ctx context.Context, h http.Header) (adapters.Principal, error) {
 	p, err := n.Authenticator.Authenticate(ctx, h)
 	if c, found := ctx.Value(callKey{}).(*call); found && err == nil {
-		c.principal = p.Hash()
+		c.principal, c.who = p.Hash(), p.ID()
 	}
 	return p, err
 }

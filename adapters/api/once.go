@@ -60,6 +60,16 @@ func (a *api) change(r *http.Request) (change, error) {
 	return c, nil
 }
 
+// made notes for the audit what the change came to: nil where the adapter is
+// gone. A dry one came to nothing.
+func (c change) made(r *http.Request, after *adapters.Adapter) {
+	call := callOf(r)
+	call.after = after
+	if c.dry {
+		call.before, call.after = nil, nil
+	}
+}
+
 // await waits until the adapter serves or has failed to, where that was asked
 // for.
 func (c change) await(ctx context.Context, changed adapters.Adapter) {

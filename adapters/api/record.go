@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/mooring-mcp/mooring/adapters"
 )
 
 // headerRequestID names a request in the logs of all parts. Envoy sets it.
@@ -21,8 +23,12 @@ const maxRequestID = 128
 type call struct {
 	id        string
 	principal string
-	status    int
-	err       error
+	// who is the principal's id, for the audit alone.
+	who string
+	// before and after are the adapter around a change that was made.
+	before, after *adapters.Adapter
+	status        int
+	err           error
 	// jsonRPC means that errors are told as JSON-RPC errors.
 	jsonRPC bool
 }
@@ -84,6 +90,7 @@ func (a *api) recorded(next http.Handler) http.Handler {
 				}
 			}
 			a.log(r, c, time.Since(start))
+			a.audit(r, recording.Header(), c)
 			if thrown != nil {
 				panic(thrown)
 			}

@@ -43,12 +43,13 @@ func (a *api) put(w http.ResponseWriter, r *http.Request, p adapters.Principal) 
 	if err != nil {
 		return err
 	}
-	changed, err := change.service.Patch(r.Context(), current.Name, guard(r.Header, p), func(old adapters.Spec) (adapters.Spec, error) {
+	changed, err := change.service.Patch(r.Context(), current.Name, guard(r, p), func(old adapters.Spec) (adapters.Spec, error) {
 		return spec, privileged(a.Policy().DemandsOfChange(old, spec), p)
 	})
 	if err != nil {
 		return err
 	}
+	change.made(r, &changed)
 	change.await(r.Context(), changed)
 	writeAdapter(w, http.StatusOK, changed)
 	return nil
@@ -66,12 +67,13 @@ func sameName(name string) func(adapters.Spec) []adapters.Fault {
 
 // guard judges the record that is really changed, which can be another than
 // the one that was looked at first.
-func guard(h http.Header, p adapters.Principal) adapters.Guard {
+func guard(r *http.Request, p adapters.Principal) adapters.Guard {
 	return func(current adapters.Adapter) error {
 		if err := mayWrite(current, p); err != nil {
 			return err
 		}
-		return precondition(h, current.Revision)
+		callOf(r).before = &current
+		return precondition(r.Header, current.Revision)
 	}
 }
 
@@ -93,7 +95,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 	if err := adapters.Invalid(faults); err != nil {
 		return err
 	}
-	changed, err := change.service.Patch(r.Context(), current.Name, guard(r.Header, p), func(spec adapters.Spec) (adapters.Spec, error) {
+	changed, err := change.service.Patch(r.Context(), current.Name, guard(r, p), func(spec adapters.Spec) (adapters.Spec, error) {
 		merged, err := applyPatch(spec, patch)
 		if err != nil {
 			return adapters.Spec{}, err
@@ -110,6 +112,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 	if err != nil {
 		return err
 	}
+	change.made(r, &changed)
 	change.await(r.Context(), changed)
 	writeAdapter(w, http.StatusOK, changed)
 	return nil
@@ -125,9 +128,10 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	if err != nil {
 		return err
 	}
-	if err := change.service.Delete(r.Context(), current.Name, guard(r.Header, p)); err != nil {
+	if err := change.service.Delete(r.Context(), current.Name, guard(r, p)); err != nil {
 		return err
 	}
+	change.made(r, nil)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
+	"github.com/mooring-mcp/mooring/adapters/audit"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
@@ -211,4 +214,26 @@ func TestRevokedAPIKeyWorksNowhere(t *testing.T) {
 		return err == nil && answer.Status == http.StatusUnauthorized && session.Post(listTools).Status == http.StatusUnauthorized &&
 			script.TryInitialize("b").Status == http.StatusUnauthorized
 	})
+	checkAudit(t, m, key.ID, key.Key)
+}
+
+// checkAudit: the stream tells of the key, and does not have it.
+func checkAudit(t *testing.T, m *harness.Mooring, id, key string) {
+	t.Helper()
+	path := filepath.Join(m.State, "audit.jsonl")
+	if result, err := audit.Verify(path); err != nil || !result.Complete {
+		t.Errorf("%+v, error %v", result, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, want := range map[string]bool{
+		`"created":"/apikeys/` + id + `"`: true, `"path":"/apikeys/` + id + `"`: true, `"principal":"mooring:apikey|` + id + `"`: true,
+		`"source":"127.0.0.1"`: true, key: false,
+	} {
+		if strings.Contains(string(text), what) != want {
+			t.Errorf("%s is in the audit: %v\n%s", what, !want, text)
+		}
+	}
 }

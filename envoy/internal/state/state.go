@@ -77,6 +77,9 @@ func (f *Folder) SessionKeys() string { return filepath.Join(f.root, "keys", "se
 // APIKeys keeps API keys, unless they are kept elsewhere.
 func (f *Folder) APIKeys() string { return filepath.Join(f.root, "apikeys.json") }
 
+// Audit keeps what was done and refused.
+func (f *Folder) Audit() string { return filepath.Join(f.root, "audit.jsonl") }
+
 // Bootstrap is the file that Envoy starts from.
 func (f *Folder) Bootstrap() string { return filepath.Join(f.root, "envoy.yaml") }
 

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/mooring-mcp/mooring/adapters/api"
+	"github.com/mooring-mcp/mooring/adapters/audit"
+)
+
+// auditor keeps what was done and refused, until it is closed.
+type auditor interface {
+	api.Auditor
+	io.Closer
+}
+
+// openAudit opens the file at path; an empty path is an auditor that keeps
+// nothing.
+func openAudit(path string) (auditor, error) {
+	if path == "" {
+		return noAudit{}, nil
+	}
+	return audit.Open(path)
+}
+
+type noAudit struct{}
+
+func (noAudit) Append(audit.Event) error { return nil }
+func (noAudit) Close() error             { return nil }
+
+// verifyCommand is the first argument of the command that verifies audit files.
+const verifyCommand = "verify-audit"
+
+// verifyAudit says whether the files, the oldest first, hold an unbroken chain.
+func verifyAudit(out io.Writer, paths []string) error {
+	result, err := audit.Verify(paths...)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%d lines, unbroken up to number %d with digest %s\n", result.Lines, result.Last, result.Hash)
+	if err == nil && !result.Complete && result.Lines > 0 {
+		_, err = fmt.Fprintln(out, "They do not begin with the first line ever written: give older files first.")
+	}
+	return err
+}
