@@ -49,6 +49,20 @@ func (c *cuttable) cut() {
 	c.conns = nil
 }
 
+// TestLogTellsNothingOfTheMachine: whoever may use an adapter may read its log.
+func TestLogTellsNothingOfTheMachine(t *testing.T) {
+	environ, command := own("slow")
+	b := start(t, environ, command)
+	b.await("Ready")
+	log, err := os.ReadFile(b.logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir := filepath.Dir(b.logFile); !strings.Contains(string(log), "bridge serves") || strings.Contains(string(log), dir) {
+		t.Errorf("a log that shows %s:\n%s", dir, log)
+	}
+}
+
 func TestCallSurvivesACutConnection(t *testing.T) {
 	release := filepath.Join(t.TempDir(), "release")
 	environ, command := own("slow")

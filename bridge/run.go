@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,7 +51,7 @@ func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Si
 	if err != nil {
 		return err
 	}
-	log.Info("bridge serves", "listen", cfg.Listen)
+	log.Info("bridge serves", "listen", shownAddress(cfg.Listen))
 
 	g, ctx := errgroup.WithContext(ctx)
 	for _, part := range serve.parts {
@@ -66,6 +67,15 @@ func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Si
 	}
 	log.Info("bridge ends")
 	return nil
+}
+
+// shownAddress is the address as it stands in the log, which everybody may read
+// who may use the adapter: a socket's path would tell of the machine.
+func shownAddress(listen string) string {
+	if strings.HasPrefix(listen, "unix:") {
+		return "unix"
+	}
+	return listen
 }
 
 func logOutput(cfg Config) (out io.Writer, closeLog func(), err error) {
