@@ -90,7 +90,10 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 	start := func() (mcphttp.Child, error) {
 		starts.WithLabelValues("session").Inc()
 		child, err := runner.Start()
-		return process{child}, err
+		if err != nil || prober.Eras().Legacy {
+			return process{child}, err
+		}
+		return translate.NewLegacy(process{child}, translate.Options{Log: log}), nil
 	}
 	begin := start
 	if cfg.Process == processShared {

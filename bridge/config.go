@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/mooring-mcp/mooring/adapters/launch"
 )
 
@@ -44,6 +46,8 @@ type Config struct {
 	ResponseTimeout time.Duration `env:"MOORING_RESPONSE_TIMEOUT" default:"10m" help:"How long a remote server may take to begin an answer."`
 	MaxBodyBytes    ByteSize      `env:"MOORING_MAX_BODY_BYTES" default:"4MiB" help:"Longest message from a client."`
 	MaxLineBytes    ByteSize      `env:"MOORING_MAX_LINE_BYTES" default:"16MiB" help:"Longest message from a stdio server."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
 
 	Instance string `env:"MOORING_INSTANCE" hidden:"" help:"Id of this instance; its servers carry it."`
 	Adapter  string `env:"MOORING_ADAPTER" hidden:"" help:"Name of the adapter, for metrics."`

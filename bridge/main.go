@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/mooring-mcp/mooring/adapters/launch/version"
 )
 
 func main() {
@@ -19,7 +21,8 @@ func main() {
 	// Parse calls Config.Validate, and ends the program when it finds a fault.
 	kong.Parse(&cfg, kong.Name("bridge"),
 		kong.Description("Serves a stdio or remote MCP server as streamable HTTP at /mcp, "+
-			"with /healthz, /readyz and /metrics. SIGTERM drains; SIGINT, or SIGTERM again, stops."))
+			"with /healthz, /readyz and /metrics. SIGTERM drains; SIGINT, or SIGTERM again, stops."),
+		kong.Vars{"version": "bridge " + version.String()})
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	if err := run(context.Background(), cfg, os.Environ(), signals); err != nil {

@@ -69,6 +69,10 @@ func play(mode string) {
 		})
 	case "slow":
 		slow()
+	case "old":
+		serveEra("2025-11-25", "2025-06-18")
+	case "new":
+		serveEra("2026-07-28")
 	case "bridge":
 		cfg := defaults(os.Getenv("BRIDGE_TEST_DIR"))
 		cfg.Command, cfg.Instance = os.Getenv("BRIDGE_TEST_COMMAND"), os.Getenv("BRIDGE_TEST_INSTANCE")

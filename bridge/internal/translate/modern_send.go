@@ -2,6 +2,7 @@ package translate
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -80,8 +81,8 @@ func (t *Modern) say(response, rawID []byte) error {
 	return nil
 }
 
-// pass hands a request to the server as it is: what it has more than one of the
-// legacy era is in _meta, where servers pass over what they do not know.
+// pass hands a request to the server, without what only the modern era has in
+// _meta: servers of both eras that were told to speak one go by it.
 func (t *Modern) pass(m jsonrpc.Message, message []byte) error {
 	t.mu.Lock()
 	t.calls[m.ID] = &call{method: m.Method, server: m.ID, client: m.ID, digest: digest(m, message)}
@@ -97,7 +98,30 @@ func (t *Modern) pass(m jsonrpc.Message, message []byte) error {
 			return err
 		}
 	}
-	return t.child.Send(message)
+	return t.child.Send(withoutMeta(m, message))
+}
+
+// withoutMeta is the request without the modern era's own _meta.
+func withoutMeta(m jsonrpc.Message, message []byte) []byte {
+	var params, meta map[string]jsontext.Value
+	if m.MetaVersion == "" || json.Unmarshal(m.At.Params.Of(message), &params) != nil || json.Unmarshal(params["_meta"], &meta) != nil {
+		return message
+	}
+	for name := range meta {
+		if strings.HasPrefix(name, "io.modelcontextprotocol/") {
+			delete(meta, name)
+		}
+	}
+	delete(params, "_meta")
+	if len(meta) > 0 {
+		// What was parsed before can be written.
+		params["_meta"], _ = json.Marshal(meta, json.Deterministic(true))
+	}
+	text, err := json.Marshal(params, json.Deterministic(true))
+	if err != nil {
+		return message
+	}
+	return jsonrpc.Rewrite(message, jsonrpc.Edit{At: m.At.Params, With: text})
 }
 
 // cancel ends a request whose client has gone.

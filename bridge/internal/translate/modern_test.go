@@ -167,13 +167,14 @@ func TestModernURLElicitation(t *testing.T) {
 
 func TestModernLogLevel(t *testing.T) {
 	p := old(t, translate.Options{})
-	request := `{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/logLevel":"debug"}}}`
+	request := `{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{"cursor":"c","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","a":1,"io.modelcontextprotocol/logLevel":"debug"}}}`
 	for range 2 {
 		p.send(request)
 	}
 	p.server(`{"jsonrpc":"2.0","id":"mooring-2","method":"logging/setLevel","params":{"level":"debug"}}`)
-	p.server(request)
-	p.server(request)
+	passed := `{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{"cursor":"c","_meta":{"a":1}}}`
+	p.server(passed)
+	p.server(passed)
 	p.say(`{"jsonrpc":"2.0","id":"mooring-2","result":{}}`)
 	p.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"debug","data":"x"}}`)
 	p.got(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"debug","data":"x"}}`)
