@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"github.com/alecthomas/kong"
 )
 
 // Config is the launcher's settings.
@@ -21,6 +25,8 @@ type Config struct {
 	Auth      string `env:"MOORING_AUTH" placeholder:"FILE" help:"Whose credentials are accepted: auth.yaml (none: development mode, in which callers say themselves who they are)."`
 	APIKeys   string `name:"api-keys" env:"MOORING_API_KEYS" placeholder:"FILE" help:"File that keeps API keys (apikeys.json in the state folder)."`
 	Policy    string `env:"MOORING_POLICY" placeholder:"FILE" help:"What adapters may be, and which roles lift that: policy.yaml (the default rules)."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
 
 	AnonymousNetwork bool `name:"dangerously-let-the-network-in-without-identity" help:"Allow --listen and --ops-listen on addresses that others reach, although every caller there is an administrator who may run programs as you."`
 }
@@ -112,6 +118,9 @@ func checkPublicURL(text string) error {
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return errors.New("not an http or https URL")
+	}
+	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || u.Port() == "0" {
+		return errors.New("not a port")
 	}
 	if u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("only scheme, host and port are allowed")

@@ -41,6 +41,8 @@ func TestValidateRefuses(t *testing.T) {
 		{func(c *Config) { c.Listen = "127.0.0.1:0" }, "port 0"},
 		{func(c *Config) { c.OpsListen = c.Listen }, "are both 127.0.0.1:8080"},
 		{func(c *Config) { c.PublicURL = "ftp://a" }, "not an http or https URL"},
+		{func(c *Config) { c.PublicURL = "https://a:99999" }, "not a port"},
+		{func(c *Config) { c.PublicURL = "https://a:0" }, "not a port"},
 		{func(c *Config) { c.PublicURL = "https://a/path" }, "only scheme, host and port"},
 		{func(c *Config) { c.PublicURL = "https://me:secret@a" }, "only scheme, host and port"},
 	} {

@@ -10,12 +10,15 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/mooring-mcp/mooring/adapters/launch/version"
 )
 
 func main() {
 	var cfg Config
 	parsed := kong.Parse(&cfg, kong.Name("mooring"),
-		kong.Description("Run MCP servers behind Envoy, on this machine."))
+		kong.Description("Run MCP servers behind Envoy, on this machine."),
+		kong.Vars{"version": "mooring " + version.String()})
 	if err := cfg.Validate(); err != nil {
 		parsed.FatalIfErrorf(err)
 	}

@@ -20,10 +20,10 @@ import (
 	"github.com/mooring-mcp/mooring/envoy/internal/sweep"
 )
 
-// version is the Envoy that Mooring is made for.
+// envoyVersion is the Envoy that Mooring is made for.
 //
 //go:embed VERSION
-var version string
+var envoyVersion string
 
 // lastWords is how many lines of its log say why a part did not start.
 const lastWords = 10
@@ -31,7 +31,7 @@ const lastWords = 10
 // run starts everything, keeps it running until ctx ends and stops it, at once
 // when force is closed.
 func run(ctx context.Context, force <-chan struct{}, cfg Config, executable string) (err error) {
-	programs, err := locate.Find(ctx, locate.Options{Executable: executable, Envoy: cfg.Envoy, Version: version})
+	programs, err := locate.Find(ctx, locate.Options{Executable: executable, Envoy: cfg.Envoy, Version: envoyVersion})
 	if err != nil {
 		return err
 	}

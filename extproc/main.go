@@ -16,6 +16,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/adapters/launch/version"
 )
 
 // Config is what the flags say.
@@ -65,6 +66,8 @@ func (c *Config) defaults() adapters.TrafficLimits {
 type commands struct {
 	Serve   Config  `cmd:"" default:"withargs" help:"Judge requests for Envoy (the default)."`
 	MakeKey makeKey `cmd:"" help:"Make a session key, which signs from then on; print its file. Running processors take it up by themselves."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
 }
 
 // makeKey makes a session key.
@@ -74,7 +77,8 @@ type makeKey struct {
 
 func main() {
 	var c commands
-	parsed := kong.Parse(&c, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."))
+	parsed := kong.Parse(&c, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."),
+		kong.Vars{"version": "extproc " + version.String()})
 	if parsed.Command() == "make-key" {
 		path, err := keys.Generate(c.MakeKey.SessionKeys)
 		parsed.FatalIfErrorf(err)

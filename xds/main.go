@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/mooring-mcp/mooring/adapters/launch/version"
 )
 
 // Config is what the flags say.
@@ -39,6 +41,8 @@ type Config struct {
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
 	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each (none). xds verify-audit FILE... verifies it."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
 }
 
 // Validate names every fault of c, and fills in what follows from the rest.
@@ -76,7 +80,7 @@ func main() {
 		return
 	}
 	var cfg Config
-	kong.Parse(&cfg, kong.Name("xds"), kong.Description("Mooring's control plane."))
+	kong.Parse(&cfg, kong.Name("xds"), kong.Description("Mooring's control plane."), kong.Vars{"version": "xds " + version.String()})
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

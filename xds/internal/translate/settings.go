@@ -139,6 +139,11 @@ func publicURL(text string) (*url.URL, error) {
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return nil, fmt.Errorf("public URL: %q is not http:// or https:// and a host", text)
 	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("public URL: %q has no port from 1 to 65535", text)
+		}
+	}
 	return u, nil
 }
 

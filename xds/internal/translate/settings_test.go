@@ -34,6 +34,11 @@ func TestAnsweredHosts(t *testing.T) {
 }
 
 func TestEveryFaultOfSettingsIsNamed(t *testing.T) {
+	for _, public := range []string{"http://a:99999", "https://a:0"} {
+		if _, err := New(Settings{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", PublicURL: public}); err == nil || !strings.Contains(err.Error(), "port") {
+			t.Errorf("%s: error %v", public, err)
+		}
+	}
 	_, err := New(Settings{Listen: "example.com:8080", OpsListen: "127.0.0.1:x", PublicURL: "ftp://x"})
 	if err == nil {
 		t.Fatal("no error")
