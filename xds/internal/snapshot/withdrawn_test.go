@@ -47,13 +47,14 @@ func TestWithdrawnFollowsEveryEnvoy(t *testing.T) {
 	if !b.withdrawn(a.ID, &w) {
 		t.Error("not withdrawn though all have answered")
 	}
-	<-done
 	// Neither does an Envoy that is gone.
 	b.Closed(2)
 	b.ackAll(1)
 	if !b.withdrawn(a.ID, new(withdrawal)) {
 		t.Error("an Envoy that is gone is waited for")
 	}
+	// Whenever the waiting began, it has an end.
+	<-done
 }
 
 func TestWithdrawnEndsWithItsContext(t *testing.T) {
