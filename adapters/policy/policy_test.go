@@ -187,7 +187,7 @@ func TestFileIsFollowed(t *testing.T) {
 		t.Error("the file does not count")
 	}
 	write("commands: [")
-	if !allowed("a") || !allowed("a") || allowed("npx") || strings.Count(logged.String(), "cannot be used") != 1 {
+	if !allowed("a") || allowed("npx") || strings.Count(logged.String(), "cannot be used") != 1 {
 		t.Errorf("a broken file: %s", logged.String())
 	}
 	write("")
