@@ -133,7 +133,8 @@ const (
 	// ConditionReady is True while at least one replica serves.
 	ConditionReady = "Ready"
 	// ConditionProgrammed is True while Envoy has accepted the adapter's
-	// current configuration.
+	// current configuration, and its replicas as they are: with ConditionReady,
+	// that it can be called.
 	ConditionProgrammed = "Programmed"
 	// ConditionWorkloadIdentity is present where workload identity was asked
 	// for, and False where the runtime cannot give it.

@@ -19,7 +19,8 @@ const updateAttempts = 10
 // Programmer knows whether Envoy has an adapter's configuration.
 type Programmer interface {
 	// Programmed is the ConditionProgrammed of a: True once Envoy has accepted
-	// the current configuration, False when it refused it, else Unknown.
+	// the current configuration with the replicas that the Deployer has now,
+	// False when it refused it, else Unknown.
 	Programmed(a Adapter) Condition
 	// Withdrawn returns once no Envoy serves the adapter of that id, which was
 	// deleted, or ctx ends.
