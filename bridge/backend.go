@@ -17,10 +17,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
 	"github.com/mooring-mcp/mooring/bridge/internal/shared"
 	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
@@ -100,7 +102,12 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		pool := shared.NewPool(func() (shared.Child, error) { return start() }, log)
 		begin = func() (mcphttp.Child, error) { return pool.Join() }
 	}
+	keeper, err := newKeeper(cfg)
+	if err != nil {
+		return nil, err
+	}
 	handler := mcphttp.New(mcphttp.Config{
+		Recovery: keeper,
 		StartModern: func(capabilities []byte) (mcphttp.Child, error) {
 			starts.WithLabelValues("modern").Inc()
 			child, err := runner.Start()
@@ -133,6 +140,22 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		load:  func() health.Load { return health.Load{Sessions: handler.Sessions(), InFlight: handler.InFlight()} },
 		parts: []func(context.Context) error{runner.Run, prober.Run, handler.Run},
 	}, nil
+}
+
+// newKeeper returns nil where sessions end with their processes.
+func newKeeper(cfg Config) (*recovery.Keeper, error) {
+	if cfg.SessionRecovery != recoveryResume || cfg.StateDir == "" {
+		return nil, nil
+	}
+	file := cfg.SealingKey
+	if file == "" {
+		file = filepath.Join(cfg.StateDir, "sealing.key")
+	}
+	key, err := keys.SealingKey(file)
+	if err != nil {
+		return nil, err
+	}
+	return recovery.Open(key, filepath.Join(cfg.StateDir, "sessions"))
 }
 
 // probeEnvironment is what the probe's process gets beside its environment. npm

@@ -18,6 +18,10 @@ import (
 // processShared is the Config.Process of servers that all users share.
 const processShared = "shared"
 
+// recoveryResume is the Config.SessionRecovery by which sessions outlive their
+// processes.
+const recoveryResume = "resume"
+
 // Config is what the bridge is told by flags and environment; flags win.
 type Config struct {
 	Command  string `env:"MCP_COMMAND" help:"Program of the stdio server."`
@@ -25,6 +29,9 @@ type Config struct {
 	ProxyURL string `env:"MCP_PROXY_URL" name:"proxy-url" help:"URL of the remote server, instead of a program."`
 
 	Process string `env:"MCP_PROCESS" enum:"isolated,shared" default:"isolated" help:"isolated: no two users share a server process. shared: all do."`
+
+	SessionRecovery string `env:"MCP_SESSION_RECOVERY" enum:"resume,fail" default:"resume" help:"resume: sessions outlive their server processes (needs --state-dir). fail: they end with them."`
+	SealingKey      string `placeholder:"FILE" help:"Key of session ids, the same for all replicas; made where absent. Default: in the state folder."`
 
 	Listen       string        `env:"MCP_LISTEN" default:":8000" help:"Address to serve at: host:port or unix:/absolute/path."`
 	LogFile      string        `placeholder:"FILE" help:"Log there instead of to standard error."`

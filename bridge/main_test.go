@@ -75,6 +75,7 @@ func play(mode string) {
 		serveEra("2026-07-28")
 	case "bridge":
 		cfg := defaults(os.Getenv("BRIDGE_TEST_DIR"))
+		cfg.SessionRecovery = recoveryResume
 		cfg.Command, cfg.Instance = os.Getenv("BRIDGE_TEST_COMMAND"), os.Getenv("BRIDGE_TEST_INSTANCE")
 		if err := run(context.Background(), cfg, os.Environ(), nil); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -128,7 +129,8 @@ func defaults(dir string) Config {
 		Listen: "unix:" + filepath.Join(dir, "s"), LogFile: filepath.Join(dir, "log"), LogMaxBytes: 1 << 20,
 		DrainTimeout: time.Minute, MaxSessions: 100, MaxInFlight: 100, IdleTimeout: time.Minute,
 		StartTimeout: time.Minute, ResponseTimeout: time.Minute, MaxBodyBytes: 4 << 20, MaxLineBytes: 16 << 20,
-		StateDir: filepath.Join(dir, "state"), WorkDir: filepath.Join(dir, "work"), AllowLoopback: true,
+		SessionRecovery: "fail",
+		StateDir:        filepath.Join(dir, "state"), WorkDir: filepath.Join(dir, "work"), AllowLoopback: true,
 	}
 }
 

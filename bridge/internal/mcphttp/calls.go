@@ -19,7 +19,7 @@ func (s *session) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal
 	defer s.mu.Unlock()
 	switch {
 	case s.ended:
-		return nil, nil, unknownSession()
+		return nil, nil, sessionGone()
 	case s.pending[m.ID] != nil:
 		return nil, nil, refuse(http.StatusBadRequest, "a request with this id is in flight already")
 	case len(s.pending) >= s.h.cfg.MaxInFlight:
@@ -27,7 +27,10 @@ func (s *session) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal
 	}
 	s.asks++
 	id, rawID := jsonrpc.Number(s.asks)
-	c := &call{msg: m, id: id, started: time.Now(), stream: newStream(s.h.streamID(), s.h.cfg.BufferBytes)}
+	c := &call{msg: m, id: id, started: time.Now(), stream: newStream(s.h.streamName(m.RawID), s.h.cfg.BufferBytes)}
+	if s.h.cfg.Recovery != nil {
+		c.set = setting(m, line)
+	}
 	s.pending[m.ID], s.passed[id] = c, c
 	s.order = append(s.order, c)
 	s.streams[c.stream.id] = c.stream
@@ -133,5 +136,5 @@ func (s *session) abandon(c *call) {
 // streamID returns an id that no other stream of this handler has. It need not
 // be secret: streams are found within their session only.
 func (h *Handler) streamID() string {
-	return strconv.FormatUint(h.streams.Add(1), 36)
+	return h.begun + strconv.FormatUint(h.streams.Add(1), 36)
 }

@@ -108,21 +108,39 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *ref
 	return nil, refuse(http.StatusBadRequest, "the message could not be read")
 }
 
-// find returns the session that the request names.
-func (h *Handler) find(r *http.Request) (*session, *refusal) {
+// sessionID is the session id of the request.
+func sessionID(r *http.Request) (string, *refusal) {
 	ids := r.Header.Values(headerSession)
 	switch {
 	case len(ids) == 0 || len(ids) == 1 && ids[0] == "":
-		return nil, refuse(http.StatusBadRequest, "the Mcp-Session-Id header is missing: begin with initialize")
+		return "", refuse(http.StatusBadRequest, "the Mcp-Session-Id header is missing: begin with initialize")
 	case len(ids) > 1:
-		return nil, refuse(http.StatusBadRequest, "there is more than one Mcp-Session-Id header")
+		return "", refuse(http.StatusBadRequest, "there is more than one Mcp-Session-Id header")
+	}
+	return ids[0], nil
+}
+
+// find returns the session that the request names, which it goes on with where
+// that is possible.
+func (h *Handler) find(r *http.Request) (*session, *refusal) {
+	id, ref := sessionID(r)
+	if ref != nil {
+		return nil, ref
 	}
 	h.mu.Lock()
-	s := h.sessions[ids[0]]
+	s := h.sessions[id]
 	h.mu.Unlock()
 	// The gateway binds sessions to their users by itself; where it names them,
 	// this is a second lock on the same door.
-	if s == nil || s.principal != r.Header.Get(launch.HeaderPrincipal) {
+	if s == nil {
+		if s, ref = h.revive(id, r.Header.Get(launch.HeaderPrincipal)); ref != nil {
+			return nil, ref
+		}
+	}
+	if s.principal != r.Header.Get(launch.HeaderPrincipal) {
+		return nil, unknownSession()
+	}
+	if !s.await(r.Context()) {
 		return nil, unknownSession()
 	}
 	if ref := checkVersion(r, s.protocolVersion()); ref != nil {

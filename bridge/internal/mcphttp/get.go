@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
@@ -30,7 +31,16 @@ func (h *Handler) listen(w http.ResponseWriter, r *http.Request) *refusal {
 	st, after := s.general, -1
 	if id := r.Header.Get(headerLastEventID); id != "" {
 		name, number, ok := parseEventID(id)
-		if st = s.lookup(name); !ok || st == nil {
+		st = s.lookup(name)
+		if lost := lostRequest(name); st == nil && s.revived != nil && lost != nil {
+			out := newSSE(w)
+			defer out.close()
+			out.event("", lost)
+			// An error means that the client has gone again.
+			_ = out.flush()
+			return nil
+		}
+		if !ok || st == nil {
 			return refuse(http.StatusBadRequest, "the Last-Event-ID names no stream that can be resumed")
 		}
 		after = number
@@ -52,16 +62,36 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 		refuseModern(r).write(w, nil)
 		return
 	}
-	s, ref := h.find(r)
-	if ref != nil {
+	if ref := h.endForGood(r); ref != nil {
 		ref.write(w, nil)
 		return
 	}
-	if !s.end(endDeleted) {
-		unknownSession().write(w, nil)
-		return
-	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// endForGood ends the session that the request names, which need not have a
+// process for that.
+func (h *Handler) endForGood(r *http.Request) *refusal {
+	id, ref := sessionID(r)
+	if ref != nil {
+		return ref
+	}
+	h.mu.Lock()
+	s := h.sessions[id]
+	h.mu.Unlock()
+	if s == nil {
+		return h.buryUnknown(id, r.Header.Get(launch.HeaderPrincipal))
+	}
+	if s, ref = h.find(r); ref != nil {
+		return ref
+	}
+	if err := s.bury(); err != nil {
+		h.cfg.Log.Error("ending a session for good", "error", err)
+	}
+	if !s.end(endDeleted) {
+		return unknownSession()
+	}
+	return nil
 }
 
 // serveStream writes the stream to the client until it ends, the client goes,

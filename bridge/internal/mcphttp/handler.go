@@ -12,13 +12,17 @@ package mcphttp
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 )
 
 // Child is one server process. Receive is called by one goroutine only.
@@ -50,6 +54,10 @@ type Config struct {
 	// Bound returns the part of a client's capabilities (JSON) that a process is
 	// bound to, so that clients with others get another one. Nil means none.
 	Bound func(capabilities []byte) string
+	// Recovery makes session ids by which a session can be gone on with after its
+	// process has ended, or another bridge had it. Nil means that sessions end
+	// with their processes.
+	Recovery *recovery.Keeper
 	// Shared says that requests of all users may go to the same process.
 	Shared bool
 	// Admit reports whether new sessions may be born, and if not, says why in a
@@ -122,20 +130,23 @@ type Handler struct {
 	cfg     Config
 	metrics *metrics
 
+	starting sync.Mutex // held while the process of a session is started
 	mu       sync.Mutex
 	sessions map[string]*session
 	births   int // slots taken by sessions that are about to be
 	running  bool
 
 	workers workers
+	swept   time.Time // when notes on old sessions were removed; of sweep only
 
 	streams atomic.Uint64 // how many there were
+	begun   string        // begins the names of all streams of this handler
 	wg      sync.WaitGroup
 }
 
 // New returns a Handler whose metrics are registered with reg.
 func New(cfg Config, reg prometheus.Registerer) *Handler {
-	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true}
+	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true, begun: strings.ToLower(rand.Text()[:6])}
 	h.workers.all = make(map[workerKey]*worker)
 	h.metrics = newMetrics(reg, h.Sessions)
 	return h
@@ -199,6 +210,12 @@ func (h *Handler) sweep(now time.Time) {
 	for _, s := range h.all() {
 		if s.sweep(now, h.cfg.IdleTimeout) {
 			s.end(endExpired)
+		}
+	}
+	if h.cfg.Recovery != nil && now.Sub(h.swept) > time.Hour {
+		h.swept = now
+		if err := h.cfg.Recovery.Sweep(now); err != nil {
+			h.cfg.Log.Warn("old notes on sessions are left", "error", err)
 		}
 	}
 	for _, wk := range h.allWorkers() {

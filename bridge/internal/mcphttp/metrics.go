@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 		}, []string{"tool", "outcome"}),
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mooring_bridge_sessions_total",
-			Help: "What happened to sessions: started, closed, expired, lost.",
+			Help: "What happened to sessions: started, recovered, closed, expired, lost.",
 		}, []string{"event"}),
 		unattributed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mooring_bridge_notifications_dropped_total",
@@ -54,7 +54,7 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 		Name: "mooring_bridge_sessions_active",
 		Help: "Sessions that are open now.",
 	}, func() float64 { return float64(active()) }))
-	for _, event := range []string{"started", "closed", "expired", "lost"} {
+	for _, event := range []string{"started", "recovered", "closed", "expired", "lost"} {
 		m.sessions.WithLabelValues(event)
 	}
 	return m

@@ -51,8 +51,17 @@ func parseMessage(body []byte) (jsonrpc.Message, *refusal) {
 	return m, refuse(http.StatusBadRequest, err.Error()).withCode(jsonrpc.CodeParseError)
 }
 
-// forward serves a message of a session that is.
+// forward serves a message of a session that is. Where its process has just
+// ended, and did not get the message, a new one gets it.
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
+	ref := h.forwardOnce(w, r, m, line)
+	if ref != nil && ref.gone && h.cfg.Recovery != nil {
+		return h.forwardOnce(w, r, m, line)
+	}
+	return ref
+}
+
+func (h *Handler) forwardOnce(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
 	s, ref := h.find(r)
 	if ref != nil {
 		return ref
@@ -76,7 +85,8 @@ func (h *Handler) birth(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 	if ref := checkVersion(r, ""); ref != nil {
 		return ref
 	}
-	s, ref := h.newSession(r.Header.Get(launch.HeaderPrincipal))
+	principal := r.Header.Get(launch.HeaderPrincipal)
+	s, _, ref := h.newSession(principal, h.mint(principal, m.At.Params.Of(line)), nil)
 	if ref != nil {
 		return ref
 	}
@@ -89,37 +99,31 @@ func (h *Handler) birth(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 	return ref
 }
 
-func (h *Handler) newSession(principal string) (*session, *refusal) {
+// newSession makes the session with that id, unless it is there by now: then
+// first is false.
+func (h *Handler) newSession(principal, id string, revived chan struct{}) (s *session, first bool, ref *refusal) {
 	if why, ok := h.cfg.Admit(); !ok {
-		return nil, busy(5, why)
+		return nil, false, busy(5, why)
 	}
-	h.mu.Lock()
-	switch {
-	case !h.running:
-		h.mu.Unlock()
-		return nil, busy(5, endStopped.message)
-	case len(h.sessions)+h.births >= h.cfg.MaxSessions:
-		h.mu.Unlock()
-		return nil, busy(10, "this server has as many sessions as it may have")
+	h.starting.Lock()
+	defer h.starting.Unlock()
+	if s, ref := h.reserve(id); s != nil || ref != nil {
+		return s, false, ref
 	}
-	h.births++
-	h.wg.Add(1)
-	h.mu.Unlock()
-
 	child, err := h.cfg.Start()
-	var s *session
 	h.mu.Lock()
 	h.births--
 	running := h.running
 	if err == nil {
-		s = newSession(h, child, principal)
+		s = newSession(h, child, principal, id)
+		s.revived = revived
 		h.sessions[s.id] = s
 	}
 	h.mu.Unlock()
 	if err != nil {
 		h.wg.Done()
 		h.cfg.Log.Error("starting a server process", "error", err)
-		return nil, busy(5, "the MCP server's process could not be started")
+		return nil, false, busy(5, "the MCP server's process could not be started")
 	}
 	go func() {
 		defer h.wg.Done()
@@ -127,9 +131,27 @@ func (h *Handler) newSession(principal string) (*session, *refusal) {
 	}()
 	if !running {
 		s.end(endStopped)
-		return nil, busy(5, endStopped.message)
+		return nil, false, busy(5, endStopped.message)
 	}
-	return s, nil
+	return s, true, nil
+}
+
+// reserve returns the session with that id, or makes room for a new one.
+func (h *Handler) reserve(id string) (*session, *refusal) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sessions[id]
+	switch {
+	case s != nil:
+		return s, nil
+	case !h.running:
+		return nil, busy(5, endStopped.message)
+	case len(h.sessions)+h.births >= h.cfg.MaxSessions:
+		return nil, busy(10, "this server has as many sessions as it may have")
+	}
+	h.births++
+	h.wg.Add(1)
+	return nil, nil
 }
 
 // forget removes the session and counts how it ended.
@@ -149,7 +171,7 @@ func (s *session) unsent() *refusal {
 	defer timer.Stop()
 	select {
 	case <-s.gone:
-		return unknownSession()
+		return sessionGone()
 	case <-timer.C:
 		return busy(5, "the MCP server does not take messages")
 	}

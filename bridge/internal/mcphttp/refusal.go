@@ -15,6 +15,9 @@ type refusal struct {
 	message string
 	data    []byte // JSON, or nil
 	header  [2]string
+	// gone says that the session ended before its server got the message, which
+	// may be sent again then.
+	gone bool
 }
 
 // refuse is a refusal with the JSON-RPC code that fits the status.
@@ -45,6 +48,13 @@ func busy(seconds int, message string) *refusal {
 // that never were, that have ended, and that are another's.
 func unknownSession() *refusal {
 	return refuse(http.StatusNotFound, "the session does not exist or has ended")
+}
+
+// sessionGone is unknownSession for a message that no server got.
+func sessionGone() *refusal {
+	ref := unknownSession()
+	ref.gone = true
+	return ref
 }
 
 // write answers the request with the raw id (nil: null).

@@ -68,10 +68,15 @@ func (s *session) answer(m jsonrpc.Message, line []byte) {
 		s.ready, s.version = true, m.ProtocolVersion
 	}
 	s.mu.Unlock()
+	if !m.Failed {
+		s.note(c)
+	}
 
 	s.h.metrics.answered(c, outcomeOf(m))
 	if birth && !m.Failed {
-		s.h.metrics.session("started")
+		if !c.own() {
+			s.h.metrics.session("started")
+		}
 		s.h.cfg.Born(true)
 	}
 	c.stream.append(jsonrpc.Rewrite(line, jsonrpc.Edit{At: m.At.ID, With: c.msg.RawID}), true)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 )
 
 // ending says why a session ends: the event that is counted, and what the calls
@@ -16,12 +17,13 @@ type ending struct {
 }
 
 var (
-	endDeleted = ending{"closed", "the session was ended by the client"}
-	endExpired = ending{"expired", "the session was idle for too long"}
-	endStopped = ending{"closed", "the server is stopping"}
-	endUnborn  = ending{"", "the client left before the session began"}
-	endSlow    = ending{"", "the server did not answer initialize in time"}
-	endRefused = ending{"", "the server refused to initialize"}
+	endDeleted     = ending{"closed", "the session was ended by the client"}
+	endExpired     = ending{"expired", "the session was idle for too long"}
+	endStopped     = ending{"closed", "the server is stopping"}
+	endUnborn      = ending{"", "the client left before the session began"}
+	endSlow        = ending{"", "the server did not answer initialize in time"}
+	endUnrecovered = ending{"lost", "the session could not be gone on with"}
+	endRefused     = ending{"", "the server refused to initialize"}
 )
 
 // keepFinished bounds what a session keeps of streams that are complete, for
@@ -44,6 +46,7 @@ type session struct {
 	born      time.Time
 	gone      chan struct{} // closed when it has ended
 	general   *stream       // what belongs to no request
+	revived   chan struct{} // closed once it can be gone on with; nil for one that was born here
 
 	mu       sync.Mutex
 	ended    bool
@@ -58,6 +61,7 @@ type session struct {
 	asked    map[jsonrpc.ID]*stream
 	streams  map[string]*stream // that can be resumed
 	finished []finished
+	notes    recovery.Notes
 }
 
 // call is a client's request that waits for its answer. The server gets it with
@@ -68,6 +72,7 @@ type call struct {
 	id      jsonrpc.ID // as the server knows it
 	stream  *stream
 	started time.Time
+	set     string // what it sets for the rest of the session
 	token   []byte // the progress token as the client wrote it, in the modern era
 
 	// Guarded by the session's mu: whether the client has seen an event, and
@@ -81,10 +86,13 @@ type finished struct {
 	at     time.Time
 }
 
-func newSession(h *Handler, child Child, principal string) *session {
+// randomID is an id that says nothing.
+func randomID() string { return rand.Text() }
+
+func newSession(h *Handler, child Child, principal, id string) *session {
 	now := time.Now()
 	s := &session{
-		id: rand.Text(), principal: principal, child: child, h: h,
+		id: id, principal: principal, child: child, h: h,
 		born: now, lastUsed: now, gone: make(chan struct{}),
 		general: newStream("0", h.cfg.BufferBytes),
 		pending: make(map[jsonrpc.ID]*call),

@@ -1,0 +1,263 @@
+package mcphttp
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+)
+
+// lostMessage answers a request whose answer was lost with its process.
+const lostMessage = "the MCP server's process was lost while it worked on this request, which may or may not have taken effect; the session goes on"
+
+// mint is the id of a new session.
+func (h *Handler) mint(principal string, initialize []byte) string {
+	if h.cfg.Recovery == nil {
+		return randomID()
+	}
+	return h.cfg.Recovery.Mint(recovery.Session{Initialize: initialize, Principal: principal, Born: time.Now()})
+}
+
+// revive goes on with a session that is not here any more, or never was: it
+// starts a process and tells it what the client had said.
+func (h *Handler) revive(id, principal string) (*session, *refusal) {
+	if h.cfg.Recovery == nil {
+		return nil, unknownSession()
+	}
+	old, notes, ok := h.cfg.Recovery.Read(id, time.Now())
+	if !ok || old.Principal != principal {
+		return nil, unknownSession()
+	}
+	s, first, ref := h.newSession(principal, id, make(chan struct{}))
+	if ref != nil {
+		return nil, ref
+	}
+	if first {
+		// Not bound to this request: others may wait for the same session.
+		h.wg.Go(func() { s.replay(old, notes) })
+	}
+	return s, nil
+}
+
+// await waits until a session can be gone on with, and returns false when it
+// cannot.
+func (s *session) await(ctx context.Context) bool {
+	if s.revived == nil {
+		return true
+	}
+	select {
+	case <-s.revived:
+		return true
+	case <-s.gone:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// replay tells the new process what the client had told the old one.
+func (s *session) replay(old recovery.Session, notes recovery.Notes) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.h.cfg.StartTimeout)
+	defer cancel()
+	if err := s.tell(ctx, old, notes); err != nil {
+		s.h.cfg.Log.Warn("a session could not be gone on with", "error", err)
+		s.end(endUnrecovered)
+		return
+	}
+	s.mu.Lock()
+	s.notes.Version, s.notes.LogLevel, s.notes.Resources = s.version, notes.LogLevel, notes.Resources
+	s.mu.Unlock()
+	s.h.metrics.session("recovered")
+	s.h.cfg.Log.Info("session goes on with a new server process", "age", time.Since(old.Born).Round(time.Second).String())
+	close(s.revived)
+}
+
+// tell is the part of replay that may fail.
+func (s *session) tell(ctx context.Context, old recovery.Session, notes recovery.Notes) error {
+	m, err := s.ask(ctx, jsonrpc.MethodInitialize, old.Initialize)
+	switch {
+	case err != nil:
+		return err
+	case m.Failed:
+		return errors.New("the server refused initialize")
+	case notes.Version != "" && m.ProtocolVersion != notes.Version:
+		return errors.New("the server speaks another version of the protocol now")
+	}
+	if err := s.child.Send(jsonrpc.Call(nil, "notifications/initialized", nil)); err != nil {
+		return err
+	}
+	if notes.LogLevel != "" {
+		if _, err := s.ask(ctx, "logging/setLevel", member("level", notes.LogLevel)); err != nil {
+			return err
+		}
+	}
+	for _, uri := range notes.Resources {
+		if _, err := s.ask(ctx, "resources/subscribe", member("uri", uri)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// member is an object with one string.
+func member(name, value string) []byte {
+	quoted, _ := jsontext.AppendQuote(nil, value)
+	return []byte(`{"` + name + `":` + string(quoted) + `}`)
+}
+
+// ownRequest is the id of requests of the bridge's own. No client's is like it.
+const ownRequest jsonrpc.ID = "own"
+
+// own reports whether a call is the bridge's own.
+func (c *call) own() bool { return c.msg.ID == ownRequest }
+
+// ask is a request of the bridge's own to the server of the session.
+func (s *session) ask(ctx context.Context, method string, params []byte) (jsonrpc.Message, error) {
+	line := jsonrpc.Call([]byte("0"), method, params)
+	m, err := jsonrpc.Parse(line)
+	if err != nil {
+		return m, err
+	}
+	m.ID = ownRequest
+	c, line, ref := s.begin(m, line)
+	if ref != nil {
+		return m, errors.New(ref.message)
+	}
+	rd := c.stream.attach(0, false)
+	defer s.withdraw(c)
+	defer c.stream.detach(rd)
+	if err := s.child.Send(line); err != nil {
+		return m, err
+	}
+	for {
+		events, done := c.stream.unread(rd)
+		if done && len(events) > 0 {
+			return jsonrpc.ParseLenient(events[len(events)-1].data)
+		}
+		if done {
+			return m, errLost
+		}
+		select {
+		case <-rd.wake:
+		case <-ctx.Done():
+			return m, ctx.Err()
+		}
+	}
+}
+
+// note keeps what a request of the client, which the server has accepted, sets
+// for the rest of the session. It says nothing of a session without recovery.
+func (s *session) note(c *call) {
+	if s.h.cfg.Recovery == nil || c.own() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch c.msg.Method {
+	case jsonrpc.MethodInitialize:
+		s.notes.Version = s.version
+	case "logging/setLevel":
+		s.notes.LogLevel = c.set
+	case "resources/subscribe":
+		if !slices.Contains(s.notes.Resources, c.set) {
+			s.notes.Resources = append(s.notes.Resources, c.set)
+		}
+	case "resources/unsubscribe":
+		s.notes.Resources = slices.DeleteFunc(s.notes.Resources, func(uri string) bool { return uri == c.set })
+	default:
+		return
+	}
+	s.keepNotes()
+}
+
+// keepNotes writes the notes. s.mu is held.
+func (s *session) keepNotes() {
+	if err := s.h.cfg.Recovery.Note(s.id, s.notes); err != nil {
+		s.h.cfg.Log.Warn("what was set in a session may be lost with its process", "error", err)
+	}
+}
+
+// setting is what a request sets for the rest of the session, or empty.
+func setting(m jsonrpc.Message, line []byte) string {
+	switch m.Method {
+	case "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
+	default:
+		return ""
+	}
+	var params struct {
+		Level string `json:"level"`
+		URI   string `json:"uri"`
+	}
+	if m.At.Params == (jsonrpc.Span{}) || json.Unmarshal(m.At.Params.Of(line), &params) != nil {
+		return ""
+	}
+	return params.Level + params.URI
+}
+
+// bury makes sure that the session is never gone on with.
+func (s *session) bury() error {
+	if s.h.cfg.Recovery == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes.Ended = true
+	return s.h.cfg.Recovery.Note(s.id, s.notes)
+}
+
+// buryUnknown ends a session that is not here, but could be gone on with.
+func (h *Handler) buryUnknown(id, principal string) *refusal {
+	if h.cfg.Recovery == nil {
+		return unknownSession()
+	}
+	if old, _, ok := h.cfg.Recovery.Read(id, time.Now()); !ok || old.Principal != principal {
+		return unknownSession()
+	}
+	if err := h.cfg.Recovery.Note(id, recovery.Notes{Ended: true}); err != nil {
+		h.cfg.Log.Error("ending a session", "error", err)
+		return refuse(http.StatusInternalServerError, "the session could not be ended")
+	}
+	h.metrics.session("closed")
+	return nil
+}
+
+// maxNamedID is the longest request id that the name of a stream holds.
+const maxNamedID = 64
+
+// streamName is the id of the stream that answers a request. It holds the
+// request's id, so that a client which comes back for a stream that was lost
+// with its process can be told which request is lost.
+func (h *Handler) streamName(rawID []byte) string {
+	name := h.streamID()
+	if h.cfg.Recovery == nil || len(rawID) > maxNamedID {
+		return name
+	}
+	return name + "." + base64.RawURLEncoding.EncodeToString(rawID)
+}
+
+// lostRequest is the answer for a client that comes back for a stream which was
+// lost; nil where its name does not say for which request it was.
+func lostRequest(stream string) []byte {
+	_, encoded, ok := strings.Cut(stream, ".")
+	if !ok {
+		return nil
+	}
+	rawID, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || len(rawID) > maxNamedID {
+		return nil
+	}
+	answer := jsonrpc.ErrorResponse(rawID, jsonrpc.CodeInternal, lostMessage)
+	// The name comes from the client, and may be anything.
+	if _, err := jsonrpc.Parse(answer); err != nil {
+		return nil
+	}
+	return answer
+}
