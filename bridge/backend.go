@@ -151,6 +151,9 @@ func newKeeper(cfg Config) (*recovery.Keeper, error) {
 	if file == "" {
 		file = filepath.Join(cfg.StateDir, "sealing.key")
 	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the sealing key: %w", err)
+	}
 	key, err := keys.SealingKey(file)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func isAdapterFolder(dir string) bool {
 		return false
 	}
 	for _, entry := range entries {
-		if !entry.IsDir() || entry.Name() != workName && !isInstanceID(entry.Name()) {
+		if !entry.IsDir() || entry.Name() != workName && entry.Name() != keysName && !isInstanceID(entry.Name()) {
 			return false
 		}
 	}

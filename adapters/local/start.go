@@ -20,6 +20,7 @@ const (
 	crashLogName = "crash.log"
 	stateName    = "state"
 	workName     = "work" // in the adapter's folder, shared by its replicas
+	keysName     = "keys" // the same; bridges make the sealing key there
 )
 
 // start starts the bridge and records it. A process that cannot be recorded
@@ -86,6 +87,7 @@ func (r *replica) arguments() []string {
 		"--listen", "unix:" + r.record.Socket,
 		"--log-file", filepath.Join(r.dir, logName),
 		"--state-dir", filepath.Join(r.dir, stateName),
+		"--sealing-key", filepath.Join(filepath.Dir(r.dir), keysName, "sealing.key"),
 		"--work-dir", r.work(),
 		"--drain-timeout", cfg.DrainTimeout.String(),
 		"--allow-loopback",
