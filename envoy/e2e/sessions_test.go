@@ -149,3 +149,30 @@ func TestBadSessions(t *testing.T) {
 }
 
 const listTools = `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`
+
+// TestModernClient uses a server of the modern era without a session: all
+// requests of one user go to one process.
+func TestModernClient(t *testing.T) {
+	m := harness.Start(t)
+	m.Deploy(m.TestServer("a", 1))
+	ctx := limited(t, time.Minute)
+	answers := map[string]bool{}
+	for range 2 {
+		client, err := m.TryConnectAs(ctx, "a", harness.Modern, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		if id := client.ID(); id != "" {
+			t.Error("a client of the modern era was given a session")
+		}
+		answer, err := harness.Call(ctx, client, "who", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers[answer] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("one user was answered by %v", answers)
+	}
+}

@@ -168,8 +168,14 @@ func programmed(status adapters.Status) bool {
 	return false
 }
 
-// Connect opens a session with the adapter as a client without capabilities of
-// its own.
+// The newest protocol version of each era.
+const (
+	Legacy = "2025-11-25"
+	Modern = "2026-07-28"
+)
+
+// Connect opens a session with the adapter, in the legacy era, as a client
+// without capabilities of its own.
 func (m *Mooring) Connect(ctx context.Context, name string) *mcp.ClientSession {
 	m.tb.Helper()
 	session, err := m.TryConnect(ctx, name, nil)
@@ -182,11 +188,16 @@ func (m *Mooring) Connect(ctx context.Context, name string) *mcp.ClientSession {
 
 // TryConnect is Connect with options, for the caller to close.
 func (m *Mooring) TryConnect(ctx context.Context, name string, opts *mcp.ClientOptions) (*mcp.ClientSession, error) {
+	return m.TryConnectAs(ctx, name, Legacy, opts)
+}
+
+// TryConnectAs is TryConnect of a client that begins with the protocol version.
+func (m *Mooring) TryConnectAs(ctx context.Context, name, version string, opts *mcp.ClientOptions) (*mcp.ClientSession, error) {
 	client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, opts)
 	transport := &mcp.StreamableClientTransport{
 		Endpoint: m.URL("/adapters/" + name + "/mcp"), HTTPClient: m.client, MaxRetries: -1,
 	}
-	return client.Connect(ctx, transport, nil)
+	return client.Connect(ctx, transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
 }
 
 // Call calls a tool and returns the text of its answer.
