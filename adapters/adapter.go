@@ -51,6 +51,13 @@ type Spec struct {
 	Affinity Affinity `json:"affinity,omitempty"`
 	// Limits bound the traffic to the adapter. Nil means the operator's defaults.
 	Limits *TrafficLimits `json:"limits,omitempty"`
+	// ProcessModel says who may share a server process of the bridge. Empty means
+	// what MCP_PROCESS says, else ProcessIsolated.
+	ProcessModel ProcessModel `json:"processModel,omitempty"`
+	// SessionRecovery says what becomes of a session of the bridge whose server
+	// process is lost. Empty means what MCP_SESSION_RECOVERY says, else
+	// RecoveryResume.
+	SessionRecovery SessionRecovery `json:"sessionRecovery,omitempty"`
 }
 
 // Adapter is a stored adapter: the user's Spec and what the server adds.

@@ -61,6 +61,8 @@ func specs() *rapid.Generator[adapters.Spec] {
 			Affinity:             adapters.Affinity(near(`none|principal|header:[a-z-]{1,3}`, "header:", "header:A", "header:via", "header:x-api-key", "header:viax", "header:x-dev-a", "header:x-dev", "header:mcp-param-a").Draw(t, "affinity")),
 			Limits:               rapid.Ptr(trafficLimits(), true).Draw(t, "limits"),
 			ToolRules:            rapid.Ptr(toolRules(), true).Draw(t, "toolRules"),
+			ProcessModel:         adapters.ProcessModel(near(`isolated|shared`).Draw(t, "processModel")),
+			SessionRecovery:      adapters.SessionRecovery(near(`resume|fail`).Draw(t, "sessionRecovery")),
 		}
 	})
 }
@@ -95,7 +97,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 10).Draw(t, "kept")
+		keep := rapid.IntRange(0, 12).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -119,6 +121,10 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.Affinity = spec.Affinity
 			case 10:
 				good.Limits = spec.Limits
+			case 11:
+				good.ProcessModel, good.SessionRecovery = spec.ProcessModel, spec.SessionRecovery
+			case 12:
+				good.ProcessModel, good.ImageName = adapters.ProcessShared, spec.ImageName
 			}
 			spec = good
 		}

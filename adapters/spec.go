@@ -60,7 +60,7 @@ func (s Spec) Equal(o Spec) bool { return reflect.DeepEqual(s.Normalize(), o.Nor
 func (s Spec) Image() string { return s.ImageName + ":" + s.ImageVersion }
 
 // TemplateHash is a digest of the part of s that a running process was started
-// from: image, environment and workload identity. Where it differs, the replica
+// from: image, environment, the bridge's settings and workload identity. Where it differs, the replica
 // must be replaced; a change of the rest needs no new process. 16 hex
 // characters.
 func (s Spec) TemplateHash() string {
@@ -68,7 +68,7 @@ func (s Spec) TemplateHash() string {
 		Image               string
 		Environment         map[string]string
 		UseWorkloadIdentity bool
-	}{s.Image(), s.EnvironmentVariables, s.UseWorkloadIdentity}
+	}{s.Image(), s.ServerEnvironment(), s.UseWorkloadIdentity}
 	if len(template.Environment) == 0 {
 		template.Environment = nil
 	}

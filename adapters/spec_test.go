@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mooring-mcp/mooring/adapters"
 )
 
@@ -61,5 +63,21 @@ func TestSpecEqual(t *testing.T) {
 	b.RequiredRoles = []string{"r"}
 	if a.Equal(b) {
 		t.Error("roles do not count")
+	}
+}
+
+func TestServerEnvironment(t *testing.T) {
+	spec := adapters.Spec{EnvironmentVariables: map[string]string{"A": "1", "MCP_PROCESS": "isolated"}}
+	before := spec.TemplateHash()
+	spec.ProcessModel, spec.SessionRecovery = adapters.ProcessShared, adapters.RecoveryFail
+	want := map[string]string{"A": "1", "MCP_PROCESS": "shared", "MCP_SESSION_RECOVERY": "fail"}
+	if diff := cmp.Diff(want, spec.ServerEnvironment()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if spec.EnvironmentVariables["MCP_PROCESS"] != "isolated" || spec.TemplateHash() == before {
+		t.Error("the settings of the bridge are no part of what a process is started from")
+	}
+	if got := (adapters.Spec{}).ServerEnvironment(); got == nil || len(got) != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -98,6 +98,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.toolRules(s.ToolRules)
 	f.affinity(s.Affinity)
 	f.trafficLimits(s.Limits)
+	f.bridgeSettings(s)
 	return f
 }
 

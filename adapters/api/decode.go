@@ -51,6 +51,7 @@ func userFields() []string {
 	return []string{
 		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
 		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity", "limits",
+		"processModel", "sessionRecovery",
 	}
 }
 
@@ -80,6 +81,14 @@ func (d *specDecoder) field(path []string, name string) (err error) {
 		err = d.affinity(path)
 	case "limits":
 		d.spec.Limits, err = d.limits(path)
+	case "processModel":
+		var text string
+		text, err = d.word(path)
+		d.spec.ProcessModel = adapters.ProcessModel(text)
+	case "sessionRecovery":
+		var text string
+		text, err = d.word(path)
+		d.spec.SessionRecovery = adapters.SessionRecovery(text)
 	default:
 		if !slices.Contains(serverFields(), name) {
 			d.fault(path, unknownField(name))

@@ -22,15 +22,21 @@ func (d *specDecoder) toolRules(path []string) (*adapters.ToolRules, error) {
 	return rules, err
 }
 
-// affinity reads the member affinity. An empty text is not the same as none.
+// affinity reads the member affinity.
 func (d *specDecoder) affinity(path []string) error {
+	text, err := d.word(path)
+	d.spec.Affinity = adapters.Affinity(text)
+	return err
+}
+
+// word reads a text for which an empty one is not the same as none.
+func (d *specDecoder) word(path []string) (string, error) {
 	faults := len(d.faults)
 	text, err := d.text(path)
 	if err == nil && text == "" && len(d.faults) == faults {
 		d.fault(path, "It is empty; leave it out instead.")
 	}
-	d.spec.Affinity = adapters.Affinity(text)
-	return err
+	return text, err
 }
 
 // limits reads the member limits of an adapter. Zero, which is no limit, is not

@@ -3,7 +3,6 @@ package local
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -79,7 +78,7 @@ func (r *replica) raise(g goal) {
 
 // know gives the replica what it needs to start a bridge.
 func (r *replica) know(a adapters.Adapter) {
-	variables := maps.Clone(a.EnvironmentVariables)
+	variables := a.ServerEnvironment()
 	r.variables.CompareAndSwap(nil, &variables)
 }
 
