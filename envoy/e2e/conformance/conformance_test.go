@@ -48,6 +48,7 @@ func TestConformance(t *testing.T) {
 		{"http-legacy", legacy, map[string]string{"MCP_PROXY_URL": remote[legacy]}},
 		{"http-modern", modern, map[string]string{"MCP_PROXY_URL": remote[modern]}},
 		{"stdio-legacy", legacy, map[string]string{"MCP_COMMAND": server}},
+		{"stdio-modern", modern, map[string]string{"MCP_COMMAND": server}},
 	}
 	var table strings.Builder
 	for _, row := range rows {
