@@ -24,9 +24,7 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
-	"github.com/mooring-mcp/mooring/bridge/internal/shared"
 	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
-	"github.com/mooring-mcp/mooring/bridge/internal/translate"
 )
 
 // backend is what serves /mcp: a stdio server or a remote one.
@@ -89,43 +87,17 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		Timeout: cfg.StartTimeout,
 		Log:     log,
 	})
-	start := func() (mcphttp.Child, error) {
-		starts.WithLabelValues("session").Inc()
-		child, err := runner.Start()
-		if err != nil || prober.Eras().Legacy {
-			return process{child}, err
-		}
-		return translate.NewLegacy(process{child}, translate.Options{Log: log}), nil
-	}
-	begin := start
-	if cfg.Process == processShared {
-		pool := shared.NewPool(func() (shared.Child, error) { return start() }, log)
-		begin = func() (mcphttp.Child, error) { return pool.Join() }
-	}
+	servers := &servers{cfg: cfg, runner: runner, eras: prober.Eras, starts: starts, log: log}
 	keeper, err := newKeeper(cfg)
 	if err != nil {
 		return nil, err
 	}
 	handler := mcphttp.New(mcphttp.Config{
-		Recovery: keeper,
-		StartModern: func(capabilities []byte) (mcphttp.Child, error) {
-			starts.WithLabelValues("modern").Inc()
-			child, err := runner.Start()
-			if err != nil || prober.Eras().Modern {
-				return process{child}, err
-			}
-			return translate.NewModern(process{child}, translate.Options{
-				Capabilities: capabilities, Shared: cfg.Process == processShared, StartTimeout: cfg.StartTimeout, Log: log,
-			}), nil
-		},
-		Bound: func(capabilities []byte) string {
-			if prober.Eras().Modern {
-				return ""
-			}
-			return translate.Bound(capabilities)
-		},
+		Recovery:     keeper,
+		StartModern:  servers.modern,
+		Bound:        servers.bound,
 		Shared:       cfg.Process == processShared,
-		Start:        begin,
+		Start:        servers.sessions(),
 		Admit:        state.Admit,
 		Born:         prober.Born,
 		MaxSessions:  cfg.MaxSessions,
@@ -193,13 +165,6 @@ func npmLogs(cfg Config) string {
 	}
 	return dir
 }
-
-// process is a stdio.Child as mcphttp wants it.
-type process struct{ *stdio.Child }
-
-// Ending implements mcphttp.Child. What the process wrote is for its owner, not
-// for clients.
-func (p process) Ending() string { return p.Exit().How }
 
 func childMetrics(reg prometheus.Registerer, runner *stdio.Runner) *prometheus.CounterVec {
 	starts := prometheus.NewCounterVec(prometheus.CounterOpts{
