@@ -123,12 +123,12 @@ func TestBridgePort(t *testing.T) {
 
 // TestStatic runs the programs in an empty filesystem: anything not static fails.
 func TestStatic(t *testing.T) {
-	for _, name := range []string{"mooring-xds", "mooring-extproc"} {
-		t.Run(name, func(t *testing.T) {
-			c := newContainer(t, name)
+	for _, program := range []string{"xds", "extproc"} {
+		t.Run(program, func(t *testing.T) {
+			c := newContainer(t, "mooring-"+program)
 			c.args = []string{"--help"}
 			out := c.output(t)
-			if !strings.Contains(out, "--log-level") {
+			if !strings.Contains(out, "Usage: "+program) {
 				t.Errorf("--help printed:\n%s", out)
 			}
 		})
