@@ -54,6 +54,10 @@ test: prerequisites compiler tools conformance-suite ## run all tests, end to en
 e2e: prerequisites compiler tools conformance-suite ## run only the end to end tests
 	$(GO) test -race -timeout 15m ./envoy/e2e/...
 
+.PHONY: test-pages
+test-pages: prerequisites compiler tools ## look at the gateway's pages with a real browser (Debian's chromium)
+	$(GO) test -count=1 -timeout 5m ./.ci/pages
+
 .PHONY: conformance
 conformance: prerequisites compiler tools conformance-suite ## run the official MCP conformance suite, directly and through Mooring
 	$(GO) test -race -count=1 -timeout 15m -v -run TestConformance ./envoy/e2e/conformance

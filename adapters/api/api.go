@@ -118,8 +118,9 @@ func (a *api) routes() http.Handler {
 	mux.Handle("/healthz", a.open(a.healthz))
 	mux.Handle("/readyz", a.open(a.readyz))
 	mux.Handle("/openapi.json", a.open(a.openapi))
+	a.addDocs(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		a.fail(w, r, &problem{status: http.StatusNotFound, detail: "There is nothing at this path. /openapi.json describes what there is."})
+		a.fail(w, r, &problem{status: http.StatusNotFound, detail: "There is nothing at this path. /docs shows what there is."})
 	})
 	return mux
 }
