@@ -51,6 +51,9 @@ type Spec struct {
 	Affinity Affinity `json:"affinity,omitempty"`
 	// Limits bound the traffic to the adapter. Nil means the operator's defaults.
 	Limits *TrafficLimits `json:"limits,omitempty"`
+	// Inspection says which messages the gateway looks into. Empty means
+	// InspectionAlways.
+	Inspection Inspection `json:"inspection,omitempty"`
 	// ProcessModel says who may share a server process of the bridge. Empty means
 	// what MCP_PROCESS says, else ProcessIsolated.
 	ProcessModel ProcessModel `json:"processModel,omitempty"`

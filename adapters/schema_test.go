@@ -63,6 +63,7 @@ func specs() *rapid.Generator[adapters.Spec] {
 			ToolRules:            rapid.Ptr(toolRules(), true).Draw(t, "toolRules"),
 			ProcessModel:         adapters.ProcessModel(near(`isolated|shared`).Draw(t, "processModel")),
 			SessionRecovery:      adapters.SessionRecovery(near(`resume|fail`).Draw(t, "sessionRecovery")),
+			Inspection:           adapters.Inspection(near(`always|session`).Draw(t, "inspection")),
 		}
 	})
 }
@@ -97,7 +98,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 12).Draw(t, "kept")
+		keep := rapid.IntRange(0, 13).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -125,6 +126,8 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.ProcessModel, good.SessionRecovery = spec.ProcessModel, spec.SessionRecovery
 			case 12:
 				good.ProcessModel, good.ImageName = adapters.ProcessShared, spec.ImageName
+			case 13:
+				good.Inspection, good.ToolRules, good.Limits = spec.Inspection, spec.ToolRules, spec.Limits
 			}
 			spec = good
 		}

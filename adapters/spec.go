@@ -47,6 +47,9 @@ func (s Spec) Normalize() Spec {
 	}
 	s.ToolRules = s.ToolRules.normalize()
 	s.Limits = s.Limits.normalize()
+	if s.Inspection == InspectionAlways {
+		s.Inspection = ""
+	}
 	if s.Affinity == AffinityNone {
 		s.Affinity = ""
 	}

@@ -99,6 +99,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.affinity(s.Affinity)
 	f.trafficLimits(s.Limits)
 	f.bridgeSettings(s)
+	f.inspection(s)
 	return f
 }
 

@@ -51,7 +51,7 @@ func userFields() []string {
 	return []string{
 		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
 		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity", "limits",
-		"processModel", "sessionRecovery",
+		"inspection", "processModel", "sessionRecovery",
 	}
 }
 
@@ -81,6 +81,10 @@ func (d *specDecoder) field(path []string, name string) (err error) {
 		err = d.affinity(path)
 	case "limits":
 		d.spec.Limits, err = d.limits(path)
+	case "inspection":
+		var text string
+		text, err = d.word(path)
+		d.spec.Inspection = adapters.Inspection(text)
 	case "processModel":
 		var text string
 		text, err = d.word(path)
