@@ -75,6 +75,7 @@ func trafficLimits() *rapid.Generator[adapters.TrafficLimits] {
 		}
 		return adapters.TrafficLimits{
 			RequestTimeoutSeconds: limit(86_400), ConcurrentRequests: limit(100_000), ConcurrentRequestsPerPrincipal: limit(100_000),
+			RequestBodyBytes: limit(4_194_304), ConcurrentStreams: limit(100_000), ConcurrentStreamsPerPrincipal: limit(100_000),
 			RequestsPerSecond: limit(1_000_000), RequestsPerSecondPerPrincipal: limit(1_000_000),
 		}
 	})

@@ -30,6 +30,8 @@ type Config struct {
 	RequestsPerSecond              int           `env:"MOORING_REQUESTS_PER_SECOND" default:"0" help:"Requests that an adapter takes in a second, where it does not say (0: no limit)."`
 	RequestsPerSecondPerPrincipal  int           `env:"MOORING_REQUESTS_PER_SECOND_PER_PRINCIPAL" default:"0" help:"Those that it takes from one user (0: no limit)."`
 	ConcurrentRequestsPerPrincipal int           `env:"MOORING_CONCURRENT_REQUESTS_PER_PRINCIPAL" default:"0" help:"Requests that one user may have open to an adapter, where it does not say (0: no limit)."`
+	ConcurrentStreams              int           `env:"MOORING_CONCURRENT_STREAMS" default:"768" help:"Streams of server messages that are open to an adapter at a time, where it does not say (0: no limit)."`
+	ConcurrentStreamsPerPrincipal  int           `env:"MOORING_CONCURRENT_STREAMS_PER_PRINCIPAL" default:"256" help:"Those that it gives one user (0: no limit)."`
 	SessionTTL                     time.Duration `default:"24h" help:"How long a session may live."`
 	Auth                           string        `env:"MOORING_AUTH" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)." placeholder:"FILE"`
 	APIKeys                        string        `name:"api-keys" help:"File that keeps the API keys; needed with --auth." placeholder:"FILE"`
@@ -41,7 +43,8 @@ func (c *Config) Validate() error {
 	if c.MaxBodyBytes <= 0 {
 		return fmt.Errorf("max-body-bytes must be positive")
 	}
-	if c.RequestsPerSecond < 0 || c.RequestsPerSecondPerPrincipal < 0 || c.ConcurrentRequestsPerPrincipal < 0 {
+	if min(c.RequestsPerSecond, c.RequestsPerSecondPerPrincipal, c.ConcurrentRequestsPerPrincipal,
+		c.ConcurrentStreams, c.ConcurrentStreamsPerPrincipal) < 0 {
 		return fmt.Errorf("limits of requests must not be negative")
 	}
 	if c.SessionTTL < time.Second {
@@ -59,6 +62,8 @@ func (c *Config) defaults() adapters.TrafficLimits {
 		RequestsPerSecond:              c.RequestsPerSecond,
 		RequestsPerSecondPerPrincipal:  c.RequestsPerSecondPerPrincipal,
 		ConcurrentRequestsPerPrincipal: c.ConcurrentRequestsPerPrincipal,
+		ConcurrentStreams:              c.ConcurrentStreams,
+		ConcurrentStreamsPerPrincipal:  c.ConcurrentStreamsPerPrincipal,
 	}
 }
 

@@ -45,6 +45,9 @@ func (d *specDecoder) limits(path []string) (*adapters.TrafficLimits, error) {
 	limits := &adapters.TrafficLimits{}
 	fields := map[string]*int{
 		"requestTimeoutSeconds":          &limits.RequestTimeoutSeconds,
+		"requestBodyBytes":               &limits.RequestBodyBytes,
+		"concurrentStreams":              &limits.ConcurrentStreams,
+		"concurrentStreamsPerPrincipal":  &limits.ConcurrentStreamsPerPrincipal,
 		"concurrentRequests":             &limits.ConcurrentRequests,
 		"concurrentRequestsPerPrincipal": &limits.ConcurrentRequestsPerPrincipal,
 		"requestsPerSecond":              &limits.RequestsPerSecond,

@@ -39,7 +39,7 @@ type Judge struct {
 	// Defaults are the limits of adapters that have none of their own. Zero
 	// fields are no limit.
 	Defaults adapters.TrafficLimits
-	// MaxBody is the size of the largest body, in bytes.
+	// MaxBody is the size of the largest body, in bytes, of any adapter.
 	MaxBody int64
 }
 
@@ -94,12 +94,16 @@ type Request struct {
 	message   inspect.Message
 	era       Era
 	session   session.Session
+	maxBody   int64
 	// lease stands for the request where it is counted as open.
 	lease string
 }
 
 // Adapter is the name of the adapter that the request is for.
 func (r *Request) Adapter() string { return r.policy.Adapter }
+
+// MaxBody is the size of the largest body that r may have, in bytes.
+func (r *Request) MaxBody() int64 { return r.maxBody }
 
 // HasMessage says that Body wants a message: that of a POST. All other bodies
 // must be empty.
@@ -108,8 +112,8 @@ func (r *Request) HasMessage() bool { return r.head.Method == http.MethodPost }
 // Head judges what can be judged before the body. Where it refuses, the
 // Request is nil.
 func (j *Judge) Head(ctx context.Context, policy Policy, head Head) (*Request, Decision) {
-	r := &Request{policy: policy, head: head}
-	if refusal := j.form(head); refusal != nil {
+	r := &Request{policy: policy, head: head, maxBody: j.maxBody(policy)}
+	if refusal := j.form(policy, head); refusal != nil {
 		return nil, r.refuse(refusal)
 	}
 	principal, err := authn.ForAdapter(j.Authenticator, policy.Adapter).Authenticate(ctx, head.Header)

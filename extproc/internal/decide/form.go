@@ -16,7 +16,7 @@ import (
 const allowLegacy = "GET, POST, DELETE"
 
 // form judges what of a head has nothing to do with who sent it.
-func (j *Judge) form(head Head) *Refusal {
+func (j *Judge) form(policy Policy, head Head) *Refusal {
 	switch head.Method {
 	case http.MethodPost:
 		if refusal := contentType(head.Header); refusal != nil {
@@ -37,7 +37,7 @@ func (j *Judge) form(head Head) *Refusal {
 		// for the body: nobody would go on.
 		return unread(inspect.Trailers())
 	}
-	return j.contentLength(head.Header["Content-Length"])
+	return contentLength(head.Header["Content-Length"], j.maxBody(policy))
 }
 
 // contentType holds that the body is JSON in UTF-8 and nothing is between it
@@ -91,13 +91,13 @@ func fetched(header http.Header) *Refusal {
 }
 
 // contentLength refuses a body that says it is too large, before it is sent.
-func (j *Judge) contentLength(values []string) *Refusal {
+func contentLength(values []string, most int64) *Refusal {
 	for _, value := range values {
 		length, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || length < 0 {
 			return invalid("content_length", "Content-Length is not a number.")
 		}
-		if length > j.MaxBody {
+		if length > most {
 			return unread(inspect.TooLarge())
 		}
 	}

@@ -122,6 +122,10 @@ func (l *limited) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// AtMost is body up to a size below the Inspector's own: behind it, reading ends
+// with the fault TooLarge.
+func AtMost(body io.Reader, bytes int64) io.Reader { return &limited{body: body, left: bytes} }
+
 // TooLarge is the fault of a body that is longer than allowed.
 func TooLarge() *Fault {
 	return &Fault{Reason: FaultTooLarge, Code: CodeInvalidRequest, Message: "The body is too large."}

@@ -46,9 +46,9 @@ func TestOpen(t *testing.T) {
 	l := New(func() time.Time { return now })
 	enter := func(name string, want bool) string {
 		t.Helper()
-		lease, ok := l.Enter(name, 2)
-		if ok != want {
-			t.Errorf("%s enters: %v", name, ok)
+		lease, over := l.Enter([]Count{{name, 2}})
+		if (over < 0) != want {
+			t.Errorf("%s enters: over %d", name, over)
 		}
 		return lease
 	}
@@ -79,5 +79,31 @@ func TestOpen(t *testing.T) {
 	l.End(enter("d", true))
 	if len(l.leases) != 0 {
 		t.Errorf("left over: %v", l.leases)
+	}
+}
+
+// TestOpenUnderSeveralNames holds that a request counts under all of its names or
+// under none.
+func TestOpenUnderSeveralNames(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := New(func() time.Time { return now })
+	both := []Count{{"wide", 2}, {"narrow", 1}}
+	lease, over := l.Enter(both)
+	if over >= 0 {
+		t.Fatalf("the first is over %d", over)
+	}
+	if _, over := l.Enter(both); over != 1 {
+		t.Errorf("the second is over %d", over)
+	}
+	if _, over := l.Enter(both[:1]); over >= 0 {
+		t.Error("what was refused counted all the same")
+	}
+	if _, over := l.Enter(both); over != 0 {
+		t.Errorf("over the first of two full names: %d", over)
+	}
+	l.Renew(lease)
+	l.End(lease)
+	if _, over := l.Enter(both); over >= 0 {
+		t.Errorf("after the first has ended: over %d", over)
 	}
 }

@@ -72,13 +72,14 @@ func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders
 	defer func() { c.metrics.took(phaseBody, start) }()
 	var message inspect.Message
 	var err error
+	content := inspect.AtMost(body, request.MaxBody())
 	switch {
 	case !request.HasMessage():
-		err = c.inspector.ReadNothing(body)
+		err = c.inspector.ReadNothing(content)
 	case request.NeedsArguments():
-		message, err = c.inspector.ReadWithArguments(body)
+		message, err = c.inspector.ReadWithArguments(content)
 	default:
-		message, err = c.inspector.Read(body)
+		message, err = c.inspector.Read(content)
 	}
 	if body.broken != nil {
 		return nil, decide.Decision{}, body.broken
