@@ -213,3 +213,90 @@ func TestClientThatGoesAway(t *testing.T) {
 	c.Close()
 	eventually(t, "nothing is being judged", func() bool { return strings.HasSuffix(active(), ": 0\n") })
 }
+
+// TestBodySizeOfOneAdapter holds that an adapter's own bound is that of its bodies
+// to the byte, is told without waiting for the rest, and is no other adapter's.
+func TestBodySizeOfOneAdapter(t *testing.T) {
+	g := newGateway(t)
+	for _, c := range []struct {
+		adapter string
+		size    int
+		status  int
+	}{
+		{"small", 999, 200}, {"small", 1000, 200}, {"small", 1001, 413}, {"small", 100_000, 413}, {"a", 1001, 200},
+	} {
+		for framing, body := range map[string]io.Reader{
+			"length": strings.NewReader(sized(c.size)), "chunks": unsized(strings.NewReader(sized(c.size))),
+		} {
+			a := g.send(t, g.request(t, "/adapters/"+c.adapter+"/mcp", http.MethodPost, body))
+			if a.status != c.status {
+				t.Errorf("%s, %d bytes by %s: %d %s", c.adapter, c.size, framing, a.status, a.body)
+			} else if c.status == http.StatusRequestEntityTooLarge {
+				if code, _ := a.rpcError(t); code != -32600 {
+					t.Errorf("%s", a.body)
+				}
+			}
+		}
+	}
+	// Neither a length that is not sent nor chunks without an end are waited for.
+	heads := map[string]string{
+		"length": "Content-Length: 1001\r\n\r\n",
+		"chunks": "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", 1001, sized(1100)[:1001]),
+	}
+	for name, rest := range heads {
+		start := time.Now()
+		c := g.raw(t)
+		c.send("POST /adapters/small/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s", rest)
+		if a := c.answer(); a.status != http.StatusRequestEntityTooLarge || time.Since(start) > time.Second {
+			t.Errorf("%s: %d after %v", name, a.status, time.Since(start))
+		}
+	}
+}
+
+// TestBodiesThatDoNotArrive holds that a client which stops within its body is
+// told so, and one that goes on for ever is too.
+func TestBodiesThatDoNotArrive(t *testing.T) {
+	g := newGatewayWith(t, "2s", "--max-body-pause", "500ms")
+	wantLate := func(t *testing.T, a answer, start time.Time, least, most time.Duration) {
+		t.Helper()
+		if code, id := a.rpcError(t); a.status != http.StatusRequestTimeout || id != "null" || code == 0 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		if took := time.Since(start); took < least || took > most {
+			t.Errorf("after %v", took)
+		}
+	}
+	for name, part := range map[string]string{"no body": "", "a part": "10\r\n{\"jsonrpc\":\"2.0\"\r\n", "no end": fmt.Sprintf("%x\r\n%s\r\n", len(listTools), listTools)} {
+		t.Run("pause, "+name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			c := g.raw(t)
+			c.send("%s\r\n%s", chunkedHead, part)
+			wantLate(t, c.answer(), start, 400*time.Millisecond, 1900*time.Millisecond)
+		})
+	}
+	t.Run("drip", func(t *testing.T) {
+		t.Parallel()
+		start := time.Now()
+		c := g.raw(t)
+		c.send(chunkedHead + "\r\n1\r\n{\r\n")
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			ticker := time.NewTicker(50 * time.Millisecond)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-ticker.C:
+					_, _ = c.Write([]byte("1\r\n \r\n")) // refused once it was answered
+				}
+			}
+		}()
+		a := c.answer()
+		close(stop)
+		<-stopped
+		wantLate(t, a, start, 1800*time.Millisecond, 10*time.Second)
+	})
+}

@@ -31,9 +31,16 @@ type gateway struct {
 // route is one route in the template.
 type route struct{ Name, Path, Kind, Cluster, Policy, BodyMode, ResponseHeaders, ResponseBody string }
 
-func newGateway(t *testing.T) *gateway {
+func newGateway(t *testing.T, args ...string) *gateway {
 	t.Helper()
-	g := &gateway{processor: newProcessor(t)}
+	return newGatewayWith(t, "60s", args...)
+}
+
+// newGatewayWith is newGateway with another time in which requests must arrive,
+// and arguments for extproc.
+func newGatewayWith(t *testing.T, requestTimeout string, args ...string) *gateway {
+	t.Helper()
+	g := &gateway{processor: newProcessor(t, args...)}
 	var sockets []string
 	for i := range g.upstreams {
 		g.upstreams[i] = newUpstream(t, fmt.Sprintf("u%d", i))
@@ -45,6 +52,8 @@ func newGateway(t *testing.T) *gateway {
 		{Adapter: "b", UID: "uidb", Version: "1", CreatedBy: "ann"},
 		{Adapter: "rated", UID: "uidl", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Limits: &adapters.TrafficLimits{RequestsPerSecond: 5, RequestsPerSecondPerPrincipal: 3}},
 		{Adapter: "held", UID: "uidh", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Limits: &adapters.TrafficLimits{ConcurrentRequestsPerPrincipal: 2}},
+		{Adapter: "small", UID: "uids", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Limits: &adapters.TrafficLimits{RequestBodyBytes: 1000}},
+		{Adapter: "streams", UID: "uidt", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Limits: &adapters.TrafficLimits{ConcurrentStreams: 3, ConcurrentStreamsPerPrincipal: 2}},
 		{Adapter: "ruled", UID: "uidr", Version: "1", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Tools: toolRules},
 		{Adapter: "reruled", UID: "uidr", Version: "2", CreatedBy: "ann", RequiredRoles: []string{"reader"}, Tools: &adapters.ToolRules{Deny: []string{"*"}}},
 	} {
@@ -75,7 +84,7 @@ func newGateway(t *testing.T) *gateway {
 		t.Fatal(err)
 	}
 	var bootstrap bytes.Buffer
-	err = text.Execute(&bootstrap, map[string]any{"Dir": g.dir, "Socket": g.socket, "Upstreams": sockets, "Routes": routes})
+	err = text.Execute(&bootstrap, map[string]any{"Dir": g.dir, "Socket": g.socket, "Upstreams": sockets, "RequestTimeout": requestTimeout, "Routes": routes})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"testing"
 )
@@ -92,4 +93,64 @@ func TestOpenRequests(t *testing.T) {
 	if a := g.doAt(t, "/adapters/held/mcp", http.MethodPost, initialize, "X-Dev-UserId", "cyd", "X-Dev-Roles", "reader"); a.status != http.StatusOK || a.header.Get("Mcp-Session-Id") == "" {
 		t.Errorf("initialize: %d %s", a.status, a.body)
 	}
+}
+
+// TestOpenStreams holds that streams are counted apart from requests, for each
+// user and for all of them, and that a request is none.
+func TestOpenStreams(t *testing.T) {
+	g := newGateway(t)
+	open := func(user string) (a answer, end func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := g.request(t, "/adapters/streams/mcp", http.MethodGet, nil, "X-Dev-UserId", user, "X-Dev-Roles", "reader")
+		res, err := g.client.Do(r.WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end = func() {
+			cancel()
+			res.Body.Close()
+		}
+		t.Cleanup(end)
+		a = answer{status: res.StatusCode, header: res.Header}
+		if a.status != http.StatusOK {
+			text, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.body = string(text)
+		}
+		return a, end
+	}
+	wantRefusal := func(a answer, status, code int) {
+		t.Helper()
+		if got, _ := a.rpcError(t); a.status != status || got != code || a.header.Get("Retry-After") != "1" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	first, end := open("bob")
+	second, _ := open("bob")
+	if first.status != http.StatusOK || second.status != http.StatusOK {
+		t.Fatalf("%+v, %+v", first, second)
+	}
+	third, _ := open("bob")
+	wantRefusal(third, http.StatusTooManyRequests, -32600)
+	other, _ := open("cyd")
+	if other.status != http.StatusOK {
+		t.Fatalf("another user: %+v", other)
+	}
+	last, _ := open("cyd")
+	wantRefusal(last, http.StatusServiceUnavailable, -32603)
+	listen := `{"jsonrpc":"2.0","id":3,"method":"subscriptions/listen","params":{` + modern + `}}`
+	wantRefusal(g.doAt(t, "/adapters/streams/mcp", http.MethodPost, listen, "X-Dev-UserId", "cyd", "X-Dev-Roles", "reader",
+		"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen"), http.StatusServiceUnavailable, -32603)
+	for range 5 {
+		if a := g.doAt(t, "/adapters/streams/mcp", http.MethodPost, listTools, "X-Dev-UserId", "bob", "X-Dev-Roles", "reader"); a.status != http.StatusOK {
+			t.Errorf("a request: %d %s", a.status, a.body)
+		}
+	}
+	end()
+	eventually(t, "one more stream is served after one has ended", func() bool {
+		a, _ := open("cyd")
+		return a.status == http.StatusOK
+	})
 }

@@ -27,6 +27,7 @@ type Config struct {
 	PublicURL                      string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
 	Listen                         string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
 	MaxBodyBytes                   int64         `default:"4194304" help:"Size of the largest request body."`
+	MaxBodyPause                   time.Duration `env:"MOORING_MAX_BODY_PAUSE" default:"5s" help:"How long a client may pause within a request's body."`
 	RequestsPerSecond              int           `env:"MOORING_REQUESTS_PER_SECOND" default:"0" help:"Requests that an adapter takes in a second, where it does not say (0: no limit)."`
 	RequestsPerSecondPerPrincipal  int           `env:"MOORING_REQUESTS_PER_SECOND_PER_PRINCIPAL" default:"0" help:"Those that it takes from one user (0: no limit)."`
 	ConcurrentRequestsPerPrincipal int           `env:"MOORING_CONCURRENT_REQUESTS_PER_PRINCIPAL" default:"0" help:"Requests that one user may have open to an adapter, where it does not say (0: no limit)."`
@@ -38,10 +39,17 @@ type Config struct {
 	LogLevel                       slog.Level    `default:"info" help:"debug, info, warn or error."`
 }
 
+// longestPause lies below the time that Envoy waits for an answer to a piece of a
+// body (10 s), or that would end first, as a 504.
+const longestPause = 8 * time.Second
+
 // Validate is called by kong.
 func (c *Config) Validate() error {
 	if c.MaxBodyBytes <= 0 {
 		return fmt.Errorf("max-body-bytes must be positive")
+	}
+	if c.MaxBodyPause <= 0 || c.MaxBodyPause > longestPause {
+		return fmt.Errorf("max-body-pause must be between 1ns and %v, after which Envoy gives up", longestPause)
 	}
 	if min(c.RequestsPerSecond, c.RequestsPerSecondPerPrincipal, c.ConcurrentRequestsPerPrincipal,
 		c.ConcurrentStreams, c.ConcurrentStreamsPerPrincipal) < 0 {

@@ -35,14 +35,15 @@ func TestMain(m *testing.M) {
 // processor is a running extproc.
 type processor struct {
 	dir, socket, ops, keys string
+	args                   []string
 	cmd                    *exec.Cmd
 }
 
 // newProcessor makes a key and starts an extproc in a folder of its own.
-func newProcessor(t *testing.T) *processor {
+func newProcessor(t *testing.T, args ...string) *processor {
 	t.Helper()
 	dir := envoytest.SocketDir(t)
-	p := &processor{dir: dir, socket: filepath.Join(dir, "extproc.sock"), ops: filepath.Join(dir, "ops.sock"), keys: filepath.Join(dir, "keys")}
+	p := &processor{dir: dir, socket: filepath.Join(dir, "extproc.sock"), ops: filepath.Join(dir, "ops.sock"), keys: filepath.Join(dir, "keys"), args: args}
 	if _, err := keys.Generate(p.keys); err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +58,8 @@ func (p *processor) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(os.Args[0], "--socket", p.socket, "--ops-socket", p.ops, "--session-keys", p.keys,
-		"--public-url", "https://mcp.example.com", "--listen", "127.0.0.1:8080", "--log-level", "debug")
+	p.cmd = exec.Command(os.Args[0], append([]string{"--socket", p.socket, "--ops-socket", p.ops, "--session-keys", p.keys,
+		"--public-url", "https://mcp.example.com", "--listen", "127.0.0.1:8080", "--log-level", "debug"}, p.args...)...)
 	p.cmd.Env = append(os.Environ(), beMain+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

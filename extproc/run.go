@@ -68,7 +68,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		MaxBody:       cfg.MaxBodyBytes,
 		Limiter:       limiter,
 		Defaults:      cfg.defaults(),
-	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), reg, log)
+	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 
 	calls, err := listenUnix(cfg.Socket)
 	if err != nil {

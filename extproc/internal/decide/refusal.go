@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
@@ -94,8 +95,42 @@ func unauthenticated(err error) *Refusal {
 	return r
 }
 
+// ErrPaused is what reading a body ends with whose next piece did not come.
+var ErrPaused = errors.New("the body paused for too long")
+
+// Answered is what reading a body ends with where Envoy answers the request by
+// itself before it is judged: when it takes too long to arrive, or is broken.
+type Answered struct {
+	// Status is that of Envoy's answer.
+	Status int
+}
+
+// Error implements error.
+func (a Answered) Error() string {
+	return "Envoy has answered " + strconv.Itoa(a.Status) + " by itself"
+}
+
+// refusal is the same answer: left alone, the judging would go on.
+func (a Answered) refusal() *Refusal {
+	messages := map[int]string{
+		http.StatusBadRequest:            "The HTTP request is malformed.",
+		http.StatusRequestTimeout:        "The request did not arrive in time.",
+		http.StatusRequestEntityTooLarge: "The request is too large.",
+	}
+	if message, ok := messages[a.Status]; ok {
+		return refusal(a.Status, codeInvalidRequest, "broken_off", message)
+	}
+	return Internal("broken_off")
+}
+
 // unread is the refusal for a body that could not be read.
 func unread(err error) *Refusal {
+	if errors.Is(err, ErrPaused) {
+		return refusal(http.StatusRequestTimeout, codeInvalidRequest, "body_paused", "The request did not arrive in time.")
+	}
+	if answer := (Answered{}); errors.As(err, &answer) {
+		return answer.refusal()
+	}
 	var fault *inspect.Fault
 	if !errors.As(err, &fault) {
 		return Internal("body_unread")

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 )
 
@@ -22,6 +23,8 @@ type body struct {
 	pieces int
 	// broken is the error that the stream ended with.
 	broken error
+	// pause bounds how long it may take until the next piece is there.
+	pause pause
 }
 
 // Read implements io.Reader.
@@ -42,7 +45,11 @@ func (b *body) Read(p []byte) (int, error) {
 var errNoBody = errors.New("neither body nor trailers follow the head of a request")
 
 func (b *body) next() error {
+	b.pause.begin()
 	message, err := b.stream.Recv()
+	if late := b.pause.end(); late {
+		err = errLate
+	}
 	if err != nil {
 		b.broken = err
 		return err
@@ -50,6 +57,11 @@ func (b *body) next() error {
 	if message.GetRequestTrailers() != nil {
 		b.ended = true
 		return inspect.Trailers()
+	}
+	if head := message.GetResponseHeaders(); head != nil {
+		// Nothing has gone upstream yet: the answer is Envoy's own.
+		status, _ := responseOf(head)
+		return decide.Answered{Status: status}
 	}
 	piece := message.GetRequestBody()
 	if piece == nil {
@@ -63,7 +75,7 @@ func (b *body) next() error {
 // over is the error of a stream that ends. That Envoy or its client went away
 // is none.
 func over(err error) error {
-	if err == nil || errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, errLate) || status.Code(err) == codes.Canceled {
 		return nil
 	}
 	return err

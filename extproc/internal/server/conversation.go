@@ -70,6 +70,7 @@ func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders
 	}
 	start = time.Now()
 	defer func() { c.metrics.took(phaseBody, start) }()
+	body.pause.most, body.pause.tell = c.pause, func() { c.late(request) }
 	var message inspect.Message
 	var err error
 	content := inspect.AtMost(body, request.MaxBody())
@@ -113,6 +114,14 @@ func (c *conversation) response(request *decide.Request, head *extprocv3.HttpHea
 	}
 	c.metrics.session(request.Adapter(), event)
 	return over(c.send(responseHeadersResponse(decision)))
+}
+
+// late ends a request whose body does not come. The judging goroutine is waiting
+// for it meanwhile, and says nothing more.
+func (c *conversation) late(request *decide.Request) {
+	if err := c.refuse(request.Adapter(), c.judge.Body(request, inspect.Message{}, decide.ErrPaused)); err != nil {
+		c.log.Debug("answering a body that paused", "error", err)
+	}
 }
 
 // unjudged ends a request of which nothing is known.

@@ -12,6 +12,7 @@ package server
 import (
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,13 +30,15 @@ type Server struct {
 	judge     *decide.Judge
 	inspector *inspect.Inspector
 	policies  *policies
+	pause     time.Duration
 	metrics   *metrics
 	log       *slog.Logger
 }
 
-// New makes a Server whose metrics are registered with reg.
-func New(judge *decide.Judge, inspector *inspect.Inspector, reg prometheus.Registerer, log *slog.Logger) *Server {
-	return &Server{judge: judge, inspector: inspector, policies: newPolicies(), metrics: newMetrics(reg), log: log}
+// New makes a Server whose metrics are registered with reg. A body that pauses
+// for longer than pause is refused; zero lets it.
+func New(judge *decide.Judge, inspector *inspect.Inspector, pause time.Duration, reg prometheus.Registerer, log *slog.Logger) *Server {
+	return &Server{judge: judge, inspector: inspector, policies: newPolicies(), pause: pause, metrics: newMetrics(reg), log: log}
 }
 
 // Process implements the ext_proc service: one call is one HTTP request. An

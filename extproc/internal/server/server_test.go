@@ -67,6 +67,9 @@ func (panicking) Authenticate(context.Context, http.Header) (adapters.Principal,
 	panic("secret")
 }
 
+// pauses is far above what a test takes.
+const pauses = time.Minute
+
 func newServer(tb testing.TB, authenticator authn.Authenticator) (*Server, *prometheus.Registry, *bytes.Buffer) {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -81,7 +84,7 @@ func newServer(tb testing.TB, authenticator authn.Authenticator) (*Server, *prom
 	}
 	reg := prometheus.NewPedanticRegistry()
 	judge := &decide.Judge{Authenticator: authenticator, Sessions: session.NewCodec(ring, time.Hour, time.Now), MaxBody: 1000}
-	return New(judge, inspect.New(inspect.Limits{Bytes: 1000}), reg, logger), reg, log
+	return New(judge, inspect.New(inspect.Limits{Bytes: 1000}), pauses, reg, logger), reg, log
 }
 
 var birth = contract.Policy{Adapter: "a", UID: "uida", Route: contract.RouteBirth}.Encode()
@@ -170,6 +173,8 @@ func TestSequences(t *testing.T) {
 		"body waits":                {[]string{birth}, []*extprocv3.ProcessingRequest{waiting}, "ServiceUnavailable"},
 		"body first":                {[]string{birth}, []*extprocv3.ProcessingRequest{piece(initialize, true)}, "ServiceUnavailable"},
 		"answer before the end":     {[]string{birth}, []*extprocv3.ProcessingRequest{head(false), answerHead(":status", "200")}, "ServiceUnavailable"},
+		"Envoy gives up":            {[]string{birth}, []*extprocv3.ProcessingRequest{head(false), piece("{", false), answerHead(":status", "408")}, "RequestTimeout"},
+		"Envoy finds it broken":     {[]string{birth}, []*extprocv3.ProcessingRequest{head(false), answerHead(":status", "400")}, "BadRequest"},
 		"no answer":                 {[]string{birth}, []*extprocv3.ProcessingRequest{head(false), piece(initialize, true), trailers()}, "hbServiceUnavailable"},
 		"Envoy's own answer":        {[]string{birth}, []*extprocv3.ProcessingRequest{answerHead(":status", "400")}, ""},
 		"Envoy goes away":           {[]string{birth}, nil, ""},
