@@ -49,6 +49,13 @@ func (s Spec) ServerEnvironment() map[string]string {
 	return env
 }
 
+// RecoversSessions reports whether a session outlives the loss of its replica:
+// the bridge can go on with it in any replica, unless it is told not to. What an
+// image of the user's own keeps of a session is not known.
+func (s Spec) RecoversSessions() bool {
+	return s.ImageName == BridgeImage && s.ServerEnvironment()[variableRecovery] != string(RecoveryFail)
+}
+
 // bridgeSettings says what is wrong with the settings that only the bridge has.
 func (f *faultList) bridgeSettings(s Spec) {
 	setting := func(pointer, value, message string, allowed ...string) {

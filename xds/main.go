@@ -38,6 +38,7 @@ type Config struct {
 	Auth               string        `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
 	APIKeys            string        `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
 	MaxStarting        int           `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
+	DrainTimeout       time.Duration `env:"MOORING_DRAIN_TIMEOUT" default:"5m" help:"How long a replica that is replaced or scaled away keeps its sessions (${default})."`
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
 	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each (none). xds verify-audit FILE... verifies it."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
@@ -64,6 +65,9 @@ func (c *Config) Validate() error {
 	}
 	if c.RequestTimeout < 0 || c.StreamDuration < 0 {
 		faults = append(faults, errors.New("--request-timeout and --stream-duration must not be negative"))
+	}
+	if c.DrainTimeout <= 0 {
+		faults = append(faults, errors.New("--drain-timeout must be more than zero"))
 	}
 	if c.PublicURL == "" {
 		c.PublicURL = "http://" + c.Listen

@@ -59,7 +59,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	deployer, err := local.New(local.Config{
 		Store: store, AdaptersDir: cfg.AdaptersDir, RunDir: cfg.RunDir, Bridge: cfg.Bridge, Lease: cfg.Lease,
-		Own: remotes.Own, Policy: cfg.Policy, MaxStarting: cfg.MaxStarting, Environ: os.Environ(), Log: log, Metrics: registry,
+		Own: remotes.Own, Policy: cfg.Policy, MaxStarting: cfg.MaxStarting, DrainTimeout: cfg.DrainTimeout, Environ: os.Environ(), Log: log, Metrics: registry,
 	})
 	if err != nil {
 		return err

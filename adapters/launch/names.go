@@ -18,4 +18,8 @@ const (
 	// HeaderPrincipal carries adapters.Principal.Hash to the bridge, which
 	// keeps users apart by it.
 	HeaderPrincipal = "x-mooring-principal"
+	// HeaderUnsent is in an answer of the bridge when no server got the request,
+	// which another replica, or this one a moment later, may serve: Envoy sends
+	// it again then.
+	HeaderUnsent = "x-mooring-unsent"
 )

@@ -185,7 +185,7 @@ func TestUpgradesAreRefused(t *testing.T) {
 func TestPinning(t *testing.T) {
 	g := newGateway(t, nil)
 	instances := []adapters.Instance{g.replica("r0"), g.replica("r1"), g.replica("r2")}
-	a := g.add("one", instances...)
+	a := g.addWith(adapters.RecoveryFail, "one", instances...)
 	g.startEnvoy()
 	g.awaitProgrammed(a, "True")
 
@@ -247,7 +247,7 @@ func TestPinning(t *testing.T) {
 func TestLocalReplies(t *testing.T) {
 	g := newGateway(t, nil)
 	none := g.add("none")
-	dead := g.add("dead", adapters.Instance{ID: "d", Address: g.socket("nobody"), State: adapters.InstanceReady})
+	dead := g.addWith(adapters.RecoveryFail, "dead", adapters.Instance{ID: "d", Address: g.socket("nobody"), State: adapters.InstanceReady})
 	one := g.add("one", g.replica("r"))
 	g.serve("rude", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		panic(http.ErrAbortHandler)

@@ -182,8 +182,14 @@ func (g *gateway) replica(id string) adapters.Instance {
 // add stores an adapter with instances.
 func (g *gateway) add(name string, instances ...adapters.Instance) adapters.Adapter {
 	g.t.Helper()
+	return g.addWith(adapters.RecoveryResume, name, instances...)
+}
+
+// addWith is add with a choice of what becomes of sessions whose replica is gone.
+func (g *gateway) addWith(recovery adapters.SessionRecovery, name string, instances ...adapters.Instance) adapters.Adapter {
+	g.t.Helper()
 	a := adapterstest.Example(name)
-	a.ReplicaCount = len(instances)
+	a.ReplicaCount, a.SessionRecovery = len(instances), recovery
 	g.deployer.SetInstances(a.ID, instances...)
 	a, err := g.store.Create(g.t.Context(), a)
 	if err != nil {

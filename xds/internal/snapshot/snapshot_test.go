@@ -141,8 +141,7 @@ func TestProgrammedFollowsEveryEnvoy(t *testing.T) {
 func TestProgrammedFollowsReplicas(t *testing.T) {
 	b := newBench(t)
 	a := b.add("one")
-	starting := adapters.Instance{ID: "one", Address: "/one", State: adapters.InstanceStarting}
-	b.deployer.SetInstances(a.ID, starting)
+	b.deployer.SetInstances(a.ID, adapters.Instance{ID: "one", Address: "/one", State: adapters.InstanceFailed})
 	b.makeRound()
 	b.Opened(1)
 	b.Acked(1, b.send(1, resourcev3.ClusterType))

@@ -49,6 +49,11 @@ func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 		}
 		routes = append(streams, routes...)
 	}
+	if a.RecoversSessions() {
+		for _, r := range routes {
+			goOnElsewhere(r)
+		}
+	}
 	// The prefix tree also brings what only begins like the endpoint.
 	return &routev3.RouteList{Routes: append(routes, apiRoute())}
 }

@@ -57,11 +57,14 @@ func (t *Translator) clusterOf(a adapters.Adapter) *clusterv3.Cluster {
 			upstreamOptionsKey: packed(upstreamHTTP()),
 		},
 	}
-	if hashed(a.Affinity) {
+	if hashes(a) {
 		// Requests without a key, as those that begin a session, go anywhere. A
 		// ring has a fixed number of places: with a fourth endpoint each of the
 		// three has fewer, and 12 % of the keys moved between them; here 0.2 %.
 		cluster.LbPolicy = clusterv3.Cluster_MAGLEV
+		cluster.LbConfig = &clusterv3.Cluster_MaglevLbConfig_{MaglevLbConfig: &clusterv3.Cluster_MaglevLbConfig{
+			TableSize: wrapperspb.UInt64(hashPlaces),
+		}}
 	}
 	return cluster
 }
@@ -88,7 +91,7 @@ func (t *Translator) circuitBreakers(a adapters.Adapter) *clusterv3.CircuitBreak
 		MaxConnections:     wrapperspb.UInt32(2*limit + spareConnections),
 		MaxPendingRequests: wrapperspb.UInt32(limit),
 		MaxRequests:        wrapperspb.UInt32(limit),
-		MaxRetries:         wrapperspb.UInt32(0),
+		MaxRetries:         wrapperspb.UInt32(retriesOf(a, limit)),
 	}}}
 }
 

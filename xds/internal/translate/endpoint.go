@@ -3,6 +3,7 @@ package translate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -20,8 +21,12 @@ const maxSocketPath = 107
 func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 	var endpoints []*endpointv3.LbEndpoint
 	seen := make(map[string]bool)
+	held := e.Adapter.RecoversSessions() && !anyServes(e.Instances)
 	for _, i := range e.Instances {
 		health, serves := healthOf(i.State)
+		if held && i.State == adapters.InstanceStarting {
+			health, serves = corev3.HealthStatus_HEALTHY, true
+		}
 		if !serves || seen[i.Address] {
 			continue
 		}
@@ -43,6 +48,16 @@ func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 		out.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: endpoints}}
 	}
 	return out, nil
+}
+
+// anyServes reports whether one of the instances can be called. Where none can,
+// requests that may be sent again wait for one that starts: it must be an
+// endpoint for that, or Envoy would not try.
+func anyServes(list []adapters.Instance) bool {
+	return slices.ContainsFunc(list, func(i adapters.Instance) bool {
+		_, serves := healthOf(i.State)
+		return serves
+	})
 }
 
 func healthOf(s adapters.InstanceState) (health corev3.HealthStatus, serves bool) {

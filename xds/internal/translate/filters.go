@@ -55,7 +55,7 @@ func publicFilters(l Limits) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
 		filter(contract.FilterStripResponse, stripResponse()),
 		filter(contract.FilterExtProc, extProc(l)),
-		filter(filterStatefulSession, statefulSession()),
+		filter(filterStatefulSession, statefulSession(true)),
 		filter(filterStripRequest, stripRequest()),
 		filter(filterRouter, router()),
 	}
@@ -144,13 +144,18 @@ func processingMode() *extprocv3.ProcessingMode {
 	}
 }
 
-func statefulSession() *statefulv3.StatefulSession {
-	return &statefulv3.StatefulSession{
+// statefulSession brings a request to the endpoint that it names. With strict,
+// one that is gone is statusSessionGone; without, any other serves.
+func statefulSession(strict bool) *statefulv3.StatefulSession {
+	s := &statefulv3.StatefulSession{
 		SessionState: extension("envoy.http.stateful_session.header",
 			&headerstatev3.HeaderBasedSessionState{Name: launch.HeaderEndpoint}),
-		Strict:                            true,
-		StatusOnStrictDestinationNotFound: statusSessionGone,
+		Strict: strict,
 	}
+	if strict {
+		s.StatusOnStrictDestinationNotFound = statusSessionGone
+	}
+	return s
 }
 
 func grpcService(cluster string) *corev3.GrpcService {

@@ -1,0 +1,58 @@
+package translate
+
+import (
+	"time"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	statefulv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/stateful_session/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/launch"
+)
+
+const (
+	// retryOn names the only failures after which a request is sent again: those
+	// that prove that no server has got it.
+	retryOn = "connect-failure,reset-before-request,retriable-headers"
+	// With a pause of retryPause, doubled each time up to longestRetryPause, each
+	// shortened at random, the tries take four seconds: a bridge that was killed
+	// serves again by then.
+	retries           = 12
+	retryPause        = 50 * time.Millisecond
+	longestRetryPause = time.Second
+)
+
+// goOnElsewhere lets r bring a session whose replica is gone to another, which
+// goes on with it: to the same one each time, for a replica knows what is new in
+// the session only while it keeps it. A request that no server has got is sent
+// again.
+func goOnElsewhere(r *routev3.Route) {
+	r.TypedPerFilterConfig[filterStatefulSession] = packed(&statefulv3.StatefulSessionPerRoute{
+		Override: &statefulv3.StatefulSessionPerRoute_StatefulSession{StatefulSession: statefulSession(false)},
+	})
+	action := r.GetRoute()
+	action.HashPolicy = append(action.HashPolicy, hashOf(headerSession))
+	action.RetryPolicy = &routev3.RetryPolicy{
+		RetryOn:    retryOn,
+		NumRetries: wrapperspb.UInt32(retries),
+		RetryBackOff: &routev3.RetryPolicy_RetryBackOff{
+			BaseInterval: durationpb.New(retryPause),
+			MaxInterval:  durationpb.New(longestRetryPause),
+		},
+		RetriableHeaders: []*routev3.HeaderMatcher{{
+			Name:                 launch.HeaderUnsent,
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
+		}},
+	}
+}
+
+// retriesOf is how many requests to a may be waiting to be sent again, of limit
+// that may be open.
+func retriesOf(a adapters.Adapter, limit uint32) uint32 {
+	if a.RecoversSessions() {
+		return limit
+	}
+	return 0
+}
