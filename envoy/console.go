@@ -50,7 +50,7 @@ func welcome(cfg Config, folder *state.Folder) {
 	}
 	fmt.Printf(`
   Gateway   %[1]s
-  Adapters  %[1]s/adapters (API: %[1]s/openapi.json)
+  Adapters  %[1]s/adapters (API: %[1]s/docs)
   Metrics   http://%[2]s/metrics/envoy, /metrics/xds, /metrics/extproc
   Logs      %[3]s
   Identity  %[4]s

@@ -4,7 +4,6 @@ package pages
 
 import (
 	"context"
-	"encoding/json"
 	"html"
 	"net/http"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
@@ -22,15 +23,14 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 // OpenAPI document on the page that its scripts have made.
 func TestDocsShowsEveryOperation(t *testing.T) {
 	m := harness.Start(t)
-	var document struct {
-		Paths map[string]map[string]struct{ Summary string }
-	}
-	if err := json.Unmarshal([]byte(m.MustDo(http.StatusOK, http.MethodGet, "/openapi.json", "").Body), &document); err != nil {
+	answer := m.MustDo(http.StatusOK, http.MethodGet, "/openapi.json", "")
+	document, err := openapi3.NewLoader().LoadFromData([]byte(answer.Body))
+	if err != nil {
 		t.Fatal(err)
 	}
 	page := html.UnescapeString(rendered(t, m.URL("/docs")))
-	for path, operations := range document.Paths {
-		for method, operation := range operations {
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
 			if operation.Summary == "" || !strings.Contains(page, operation.Summary) {
 				t.Errorf("%s %s: the page has no %q", method, path, operation.Summary)
 			}
