@@ -119,3 +119,4 @@ $(SUITE_STAMP): $(SUITE)/package.json $(SUITE)/package-lock.json
 	@touch $@
 
 include .ci/images/images.mk
+include .ci/keycloak/keycloak.mk
