@@ -61,6 +61,8 @@ type Spec struct {
 	// process is lost. Empty means what MCP_SESSION_RECOVERY says, else
 	// RecoveryResume.
 	SessionRecovery SessionRecovery `json:"sessionRecovery,omitempty"`
+	// UpstreamAuth says what reaches the server of who calls. Nil means nothing.
+	UpstreamAuth *UpstreamAuth `json:"upstreamAuth,omitempty"`
 }
 
 // Adapter is a stored adapter: the user's Spec and what the server adds.

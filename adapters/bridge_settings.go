@@ -46,6 +46,7 @@ func (s Spec) ServerEnvironment() map[string]string {
 	if s.SessionRecovery != "" {
 		env[variableRecovery] = string(s.SessionRecovery)
 	}
+	s.UpstreamAuth.environment(env)
 	return env
 }
 

@@ -31,6 +31,9 @@ func (f *faultList) inspection(s Spec) {
 	if s.ToolRules.normalize() != nil {
 		f.add("/toolRules", onlyInspected)
 	}
+	if s.UpstreamAuth.Is(UpstreamIdentity) {
+		f.add("/upstreamAuth/mode", onlyInspected)
+	}
 	if s.Limits == nil {
 		return
 	}

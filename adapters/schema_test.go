@@ -64,6 +64,7 @@ func specs() *rapid.Generator[adapters.Spec] {
 			ProcessModel:         adapters.ProcessModel(near(`isolated|shared`).Draw(t, "processModel")),
 			SessionRecovery:      adapters.SessionRecovery(near(`resume|fail`).Draw(t, "sessionRecovery")),
 			Inspection:           adapters.Inspection(near(`always|session`).Draw(t, "inspection")),
+			UpstreamAuth:         rapid.Ptr(upstreamAuth(), true).Draw(t, "upstreamAuth"),
 		}
 	})
 }
@@ -78,6 +79,12 @@ func trafficLimits() *rapid.Generator[adapters.TrafficLimits] {
 			RequestBodyBytes: limit(4_194_304), ConcurrentStreams: limit(100_000), ConcurrentStreamsPerPrincipal: limit(100_000),
 			RequestsPerSecond: limit(1_000_000), RequestsPerSecondPerPrincipal: limit(1_000_000),
 		}
+	})
+}
+
+func upstreamAuth() *rapid.Generator[adapters.UpstreamAuth] {
+	return rapid.Custom(func(t *rapid.T) adapters.UpstreamAuth {
+		return adapters.UpstreamAuth{Mode: adapters.UpstreamMode(near(`none|identity`).Draw(t, "mode"))}
 	})
 }
 
@@ -99,7 +106,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 13).Draw(t, "kept")
+		keep := rapid.IntRange(0, 14).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -129,6 +136,11 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.ProcessModel, good.ImageName = adapters.ProcessShared, spec.ImageName
 			case 13:
 				good.Inspection, good.ToolRules, good.Limits = spec.Inspection, spec.ToolRules, spec.Limits
+			case 14:
+				good.UpstreamAuth, good.Inspection = spec.UpstreamAuth, spec.Inspection
+				if rapid.Bool().Draw(t, "remote") {
+					good.EnvironmentVariables = map[string]string{"MCP_PROXY_URL": "https://mcp.example"}
+				}
 			}
 			spec = good
 		}

@@ -50,6 +50,7 @@ func (s Spec) Normalize() Spec {
 	if s.Inspection == InspectionAlways {
 		s.Inspection = ""
 	}
+	s.UpstreamAuth = s.UpstreamAuth.normalize()
 	if s.Affinity == AffinityNone {
 		s.Affinity = ""
 	}

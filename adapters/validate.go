@@ -100,6 +100,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.trafficLimits(s.Limits)
 	f.bridgeSettings(s)
 	f.inspection(s)
+	f.upstreamAuth(s)
 	return f
 }
 

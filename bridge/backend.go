@@ -51,6 +51,7 @@ func newRemote(cfg Config, state *health.Health, log *slog.Logger) (*backend, er
 		URL:             u,
 		Policy:          cfg.remotePolicy(),
 		EgressFile:      cfg.Policy,
+		Forward:         cfg.forwarded(),
 		Admit:           state.Admit,
 		MaxBody:         int64(cfg.MaxBodyBytes),
 		ResponseTimeout: cfg.ResponseTimeout,

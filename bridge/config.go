@@ -22,11 +22,17 @@ const processShared = "shared"
 // processes.
 const recoveryResume = "resume"
 
+// forwardIdentity is the Config.ProxyForward by which a remote server learns who
+// calls.
+const forwardIdentity = "identity"
+
 // Config is what the bridge is told by flags and environment; flags win.
 type Config struct {
 	Command  string `env:"MCP_COMMAND" help:"Program of the stdio server."`
 	Args     string `env:"MCP_ARGS" help:"Its arguments, split as a POSIX shell does, or a JSON array."`
 	ProxyURL string `env:"MCP_PROXY_URL" name:"proxy-url" help:"URL of the remote server, instead of a program."`
+
+	ProxyForward string `env:"MCP_PROXY_FORWARD" enum:"none,identity" default:"none" help:"Which headers of the gateway a remote server gets: identity: those that say who calls."`
 
 	Process string `env:"MCP_PROCESS" enum:"isolated,shared" default:"isolated" help:"isolated: no two users share a server process. shared: all do."`
 
@@ -98,6 +104,14 @@ func (c Config) Validate() error {
 // remotePolicy says which addresses the remote server may have.
 func (c Config) remotePolicy() launch.URLPolicy {
 	return launch.URLPolicy{AllowLoopback: c.AllowLoopback, Own: c.DenyDial}
+}
+
+// forwarded are the names of the gateway's headers that a remote server gets.
+func (c Config) forwarded() []string {
+	if c.ProxyForward == forwardIdentity {
+		return launch.IdentityHeaders()
+	}
+	return nil
 }
 
 // ByteSize is a number of bytes, written plain or with KiB, MiB or GiB.

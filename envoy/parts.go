@@ -72,7 +72,8 @@ func (l launch) parts() []supervise.Part {
 func (l launch) extProcArgs() []string {
 	return append([]string{
 		"--socket", l.folder.Socket(extProcSocket), "--ops-socket", l.folder.Socket(extProcOpsSocket),
-		"--session-keys", l.folder.SessionKeys(), "--public-url", l.cfg.PublicURL, "--listen", l.cfg.Listen,
+		"--session-keys", l.folder.SessionKeys(), "--identity-keys", l.folder.IdentityKeys(),
+		"--identity-jwks", l.folder.IdentityJWKS(), "--public-url", l.cfg.PublicURL, "--listen", l.cfg.Listen,
 		"--log-level", l.cfg.LogLevel,
 	}, l.identityArgs()...)
 }
@@ -81,6 +82,7 @@ func (l launch) xdsArgs() []string {
 	return append([]string{
 		"--db", l.folder.Database(), "--adapters-dir", l.folder.Adapters(), "--run-dir", l.folder.Runtime(),
 		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(), "--audit", l.folder.Audit(),
+		"--identity-jwks", l.folder.IdentityJWKS(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
 		"--ops-socket", l.folder.Socket(xdsOpsSocket),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,

@@ -58,15 +58,11 @@ func prepare(cfg Config, folder *state.Folder) error {
 			return fmt.Errorf("%s %s cannot be served: %w", s.flag, s.address, err)
 		}
 	}
-	made, err := filepath.Glob(filepath.Join(folder.SessionKeys(), "*"+keys.Extension))
-	if err != nil {
-		return fmt.Errorf("finding session keys: %w", err)
+	if err := makeKey(folder.SessionKeys(), "sessions"); err != nil {
+		return err
 	}
-	if len(made) == 0 {
-		if _, err := keys.Generate(folder.SessionKeys()); err != nil {
-			return err
-		}
-		say("made the key that signs sessions")
+	if err := makeKey(folder.IdentityKeys(), "what tells servers who calls"); err != nil {
+		return err
 	}
 	text, err := renderBootstrap(folder)
 	if err != nil {
@@ -75,6 +71,22 @@ func prepare(cfg Config, folder *state.Folder) error {
 	if err := os.WriteFile(folder.Bootstrap(), text, 0o600); err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)
 	}
+	return nil
+}
+
+// makeKey makes the first key of a folder.
+func makeKey(dir, signs string) error {
+	made, err := filepath.Glob(filepath.Join(dir, "*"+keys.Extension))
+	if err != nil {
+		return fmt.Errorf("finding keys: %w", err)
+	}
+	if len(made) > 0 {
+		return nil
+	}
+	if _, err := keys.Generate(dir); err != nil {
+		return err
+	}
+	say("made the key that signs %s", signs)
 	return nil
 }
 

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,8 @@ type Config struct {
 	Socket                         string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
 	OpsSocket                      string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
 	SessionKeys                    string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
+	IdentityKeys                   string        `help:"Folder of the keys that sign what tells servers who calls, like --session-keys; no adapter can ask for that without." placeholder:"DIR"`
+	IdentityJWKS                   string        `name:"identity-jwks" help:"File to write their public halves to, for who verifies." placeholder:"FILE"`
 	PublicURL                      string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
 	Listen                         string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
 	MaxBodyBytes                   int64         `default:"4194304" help:"Size of the largest request body."`
@@ -58,6 +61,12 @@ func (c *Config) Validate() error {
 	if c.SessionTTL < time.Second {
 		return fmt.Errorf("session-ttl must be at least a second")
 	}
+	if c.IdentityKeys != "" && c.PublicURL == "" {
+		return fmt.Errorf("identity-keys needs public-url, which is the issuer of what they sign")
+	}
+	if c.IdentityJWKS != "" && c.IdentityKeys == "" {
+		return fmt.Errorf("identity-jwks needs identity-keys")
+	}
 	if c.Auth != "" && (c.APIKeys == "" || c.PublicURL == "") {
 		return fmt.Errorf("auth needs api-keys and public-url")
 	}
@@ -78,14 +87,15 @@ func (c *Config) defaults() adapters.TrafficLimits {
 // commands are what the program does.
 type commands struct {
 	Serve   Config  `cmd:"" default:"withargs" help:"Judge requests for Envoy (the default)."`
-	MakeKey makeKey `cmd:"" help:"Make a session key, which signs from then on; print its file. Running processors take it up by themselves."`
+	MakeKey makeKey `cmd:"" help:"Make a key, which signs from then on; print its file. Running processors take it up by themselves."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
 
-// makeKey makes a session key.
+// makeKey makes a key in the folder that it names.
 type makeKey struct {
-	SessionKeys string `required:"" help:"Folder of session signing keys." placeholder:"DIR"`
+	SessionKeys  string `required:"" xor:"folder" help:"Folder of session signing keys." placeholder:"DIR"`
+	IdentityKeys string `required:"" xor:"folder" help:"Folder of the keys that sign what tells servers who calls." placeholder:"DIR"`
 }
 
 func main() {
@@ -93,7 +103,7 @@ func main() {
 	parsed := kong.Parse(&c, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."),
 		kong.Vars{"version": "extproc " + version.String()})
 	if parsed.Command() == "make-key" {
-		path, err := keys.Generate(c.MakeKey.SessionKeys)
+		path, err := keys.Generate(cmp.Or(c.MakeKey.SessionKeys, c.MakeKey.IdentityKeys))
 		parsed.FatalIfErrorf(err)
 		fmt.Println(path)
 		return

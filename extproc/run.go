@@ -45,7 +45,7 @@ const (
 
 // run serves until ctx ends.
 func run(ctx context.Context, cfg Config, log *slog.Logger) error {
-	ring, err := keys.Open(cfg.SessionKeys, log)
+	ring, err := keys.Open(keys.Session, cfg.SessionKeys, log)
 	if err != nil {
 		return fmt.Errorf("opening session keys: %w", err)
 	}
@@ -54,6 +54,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	who, keepIdentity, err := openIdentity(cfg, log)
+	if err != nil {
+		return err
+	}
+	identities, keepKeys, err := openIdentities(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -68,6 +72,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		MaxBody:       cfg.MaxBodyBytes,
 		Limiter:       limiter,
 		Defaults:      cfg.defaults(),
+		Identities:    identities,
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 
 	calls, err := listenUnix(cfg.Socket)
@@ -82,6 +87,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ring.Run(ctx) })
 	group.Go(func() error { return keepIdentity(ctx) })
+	group.Go(func() error { return keepKeys(ctx) })
 	group.Go(func() error {
 		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, ctx.Done()))
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/apikeys"
 	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/keys"
 )
 
 // identity is who may call the API, and how to become somebody who may.
@@ -46,4 +47,14 @@ func openIdentity(cfg Config, keyManagers string, log *slog.Logger) (identity, e
 		},
 		run: gate.Run,
 	}, nil
+}
+
+// identityKeys reads the keys that verify what tells servers who calls. Nil
+// where cfg names none. The private halves are in no file that this program is
+// told of.
+func identityKeys(cfg Config) func() ([]byte, error) {
+	if cfg.IdentityJWKS == "" {
+		return nil
+	}
+	return func() ([]byte, error) { return keys.ReadPublished(cfg.IdentityJWKS) }
 }

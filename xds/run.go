@@ -131,6 +131,7 @@ func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who 
 	}
 	return api.New(api.Config{
 		Service: service, Authenticator: who.authenticator, Discovery: who.discovery, APIKeys: who.apiKeys, Policy: allowed.Current, Audit: kept, Log: log,
+		IdentityKeys: identityKeys(cfg),
 		AllowedHosts: hosts, AllowedOrigins: origins, Ready: loop.Ready,
 	}), nil
 }

@@ -39,6 +39,9 @@ type Config struct {
 	// does; the Authenticator is the one to use there. Nil, in development mode,
 	// means that there are no keys: 404.
 	APIKeys func(Authenticator) http.Handler
+	// IdentityKeys are the keys that verify what tells servers who calls, as a
+	// JSON Web Key Set, public halves alone. Nil means that there are none: 404.
+	IdentityKeys func() ([]byte, error)
 	// Audit keeps what was done and refused. Nil means that nobody does.
 	Audit Auditor
 	// Log gets one line for each request. Required.

@@ -68,3 +68,18 @@ func (d *specDecoder) limits(path []string) (*adapters.TrafficLimits, error) {
 	})
 	return limits, err
 }
+
+// upstreamAuth reads the member upstreamAuth of an adapter.
+func (d *specDecoder) upstreamAuth(path []string) (*adapters.UpstreamAuth, error) {
+	auth := &adapters.UpstreamAuth{}
+	err := d.object(path, func(within []string, name string) error {
+		if name != "mode" {
+			d.fault(within, "It is not known.")
+			return d.tokens.SkipValue()
+		}
+		text, err := d.text(within)
+		auth.Mode = adapters.UpstreamMode(text)
+		return err
+	})
+	return auth, err
+}

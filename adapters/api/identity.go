@@ -16,10 +16,18 @@ func discoveryPaths() []string {
 	}
 }
 
-// isDiscovery reports whether the path is one of discoveryPaths or below it.
+// identityKeysPath is where the keys are that verify what tells servers who
+// calls.
+const identityKeysPath = "/.well-known/mooring-jwks.json"
+
+// isDiscovery reports whether the path is one of discoveryPaths or below it, or
+// identityKeysPath.
 // No cookie counts for anything there, so a page of another origin can do no
 // more than any other client.
 func isDiscovery(path string) bool {
+	if path == identityKeysPath {
+		return true
+	}
 	for _, begin := range discoveryPaths() {
 		if rest, found := strings.CutPrefix(path, begin); found && (rest == "" || rest[0] == '/') {
 			return true
@@ -40,12 +48,46 @@ func (a *api) addIdentity(mux *http.ServeMux) {
 		mux.Handle(path, discovery)
 		mux.Handle(path+"/", discovery)
 	}
+	mux.HandleFunc(identityKeysPath, a.identityKeys)
 	keys := a.off("Identity is off (development mode), so there are no API keys: start with --auth.")
 	if a.APIKeys != nil {
 		keys = named(a.APIKeys(noting{a.Authenticator}))
 	}
 	mux.Handle("/apikeys", keys)
 	mux.Handle("/apikeys/{id}", keys)
+}
+
+// identityKeys serves identityKeysPath, to any page.
+func (a *api) identityKeys(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+		w.Header().Set("Access-Control-Max-Age", "3600")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		a.fail(w, r, &problem{
+			status: http.StatusMethodNotAllowed, detail: "This path takes only GET, HEAD, OPTIONS.",
+			header: http.Header{"Allow": {"GET, HEAD, OPTIONS"}},
+		})
+		return
+	}
+	if a.IdentityKeys == nil {
+		a.fail(w, r, &problem{status: http.StatusNotFound, detail: "This gateway signs nothing that tells servers who calls."})
+		return
+	}
+	text, err := a.IdentityKeys()
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	// As long as a new key may be unknown to who verifies.
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	// What the client can no longer be sent is lost: there is nobody to tell.
+	_, _ = w.Write(text)
 }
 
 // off answers that there is nothing, and why.

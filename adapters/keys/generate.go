@@ -22,18 +22,18 @@ const nameLayout = "20060102T150405Z"
 func Generate(dir string) (string, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return "", fmt.Errorf("making session key: %w", err)
+		return "", fmt.Errorf("making a signing key: %w", err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return "", fmt.Errorf("encoding session key: %w", err)
+		return "", fmt.Errorf("encoding a signing key: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("making key folder: %w", err)
 	}
 	path, err := place(dir, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	if err != nil {
-		return "", fmt.Errorf("writing session key: %w", err)
+		return "", fmt.Errorf("writing a signing key: %w", err)
 	}
 	return path, nil
 }

@@ -1,8 +1,8 @@
 // Package keys holds key rings that are folders of files, and signs and
-// verifies session tokens with them. The file with the highest name signs and
-// all of them verify, so that a key is rotated by adding a file and, once what
-// it signed has expired, taking the old one away. The package knows nothing of
-// what a token says.
+// verifies tokens with them: a ring for each purpose, and none for two. The
+// file with the highest name signs and all of them verify, so that a key is
+// rotated by adding a file and, once what it signed has expired, taking the old
+// one away. The package knows nothing of what a token says.
 package keys
 
 import (
@@ -28,7 +28,19 @@ import (
 const Extension = ".pem"
 
 // ErrNoKey is in the chain of the error for a folder without a key.
-var ErrNoKey = errors.New("no session key")
+var ErrNoKey = errors.New("no signing key")
+
+// Purpose is what the keys of a ring are for. It names them in errors and logs,
+// and the flag of extproc that has their folder: --PURPOSE-keys.
+type Purpose string
+
+// The purposes.
+const (
+	// Session keys sign session ids.
+	Session Purpose = "session"
+	// Identity keys sign what tells servers who calls.
+	Identity Purpose = "identity"
+)
 
 // maxKeyFile bounds what is read of one file: a P-256 key has 241 bytes.
 const maxKeyFile = 16 << 10
@@ -44,7 +56,7 @@ type set struct {
 
 // load reads the folder. Any file in it that is not a usable key is an error,
 // so that a ring is never quietly smaller than the operator thinks.
-func load(dir string) (*set, error) {
+func (p Purpose) load(dir string) (*set, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("reading key folder: %w", err)
@@ -56,8 +68,8 @@ func load(dir string) (*set, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w in %s: start the mooring launcher, which makes one, or make one with "+
-			"\"extproc make-key --session-keys %s\"", ErrNoKey, dir, dir)
+		return nil, fmt.Errorf("%s keys: %w in %s: start the mooring launcher, which makes one, or make one with "+
+			"\"extproc make-key --%s-keys %s\"", p, ErrNoKey, dir, p, dir)
 	}
 	sort.Strings(names)
 	s := &set{public: make(map[string]*ecdsa.PublicKey, len(names))}

@@ -44,7 +44,7 @@ func (b *logBuffer) contains(s string) bool {
 func open(t *testing.T, dir string) (*Ring, *logBuffer) {
 	t.Helper()
 	buf := &logBuffer{}
-	ring, err := Open(dir, slog.New(slog.NewTextHandler(buf, nil)))
+	ring, err := Open(Session, dir, slog.New(slog.NewTextHandler(buf, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func sign(t *testing.T, ring *Ring, payload string) string {
 
 func TestOpenSaysWhatToDoWithoutAKey(t *testing.T) {
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "missing")} {
-		_, err := Open(dir, slog.New(slog.DiscardHandler))
+		_, err := Open(Session, dir, slog.New(slog.DiscardHandler))
 		if !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "make-key") {
 			t.Errorf("error %v", err)
 		}
@@ -257,7 +257,7 @@ func FuzzVerify(f *testing.F) {
 	if _, err := Generate(dir); err != nil {
 		f.Fatal(err)
 	}
-	ring, err := Open(dir, slog.New(slog.DiscardHandler))
+	ring, err := Open(Session, dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.Fatal(err)
 	}

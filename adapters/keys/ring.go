@@ -22,22 +22,25 @@ const (
 // Ring is a folder of keys, kept up to date by Run. It is safe for use by
 // several goroutines.
 type Ring struct {
+	purpose Purpose
 	dir     string
 	log     *slog.Logger
 	current atomic.Pointer[set]
 	// broken is the error that the last reload ended with, so that it is
 	// logged once. Only Run touches it.
 	broken string
+	// published is the file that Publish named, or empty.
+	published string
 }
 
 // Open reads the keys (*.pem: PKCS#8, ECDSA P-256) in dir. A folder without
 // one is an error with ErrNoKey in its chain that says what to do.
-func Open(dir string, log *slog.Logger) (*Ring, error) {
-	s, err := load(dir)
+func Open(purpose Purpose, dir string, log *slog.Logger) (*Ring, error) {
+	s, err := purpose.load(dir)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{dir: dir, log: log}
+	r := &Ring{purpose: purpose, dir: dir, log: log}
 	r.current.Store(s)
 	return r, nil
 }
@@ -88,17 +91,22 @@ func (r *Ring) Run(ctx context.Context) error {
 
 // reload replaces the ring by what the folder holds now.
 func (r *Ring) reload() {
-	s, err := load(r.dir)
+	s, err := r.purpose.load(r.dir)
 	if err != nil {
 		if r.broken != err.Error() {
 			r.broken = err.Error()
-			r.log.Error("session keys cannot be read; the keys read before stay in use", "error", err)
+			r.log.Error("keys cannot be read; those read before stay in use", "purpose", r.purpose, "error", err)
 		}
 		return
 	}
 	r.broken = ""
 	if old := r.current.Load(); !s.equal(old) {
+		// Who verifies must know a key before it signs.
+		if err := r.publish(s); err != nil {
+			r.log.Error("keys cannot be published; those read before stay in use", "purpose", r.purpose, "error", err)
+			return
+		}
 		r.current.Store(s)
-		r.log.Info("session keys replaced", "keys", len(s.public), "signing_key", s.newest)
+		r.log.Info("keys replaced", "purpose", r.purpose, "keys", len(s.public), "signing_key", s.newest)
 	}
 }

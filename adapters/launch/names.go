@@ -23,3 +23,20 @@ const (
 	// it again then.
 	HeaderUnsent = "x-mooring-unsent"
 )
+
+// The headers that name the caller to servers of adapters that ask for it.
+const (
+	// HeaderUser is the Principal.ID.
+	HeaderUser = "x-mooring-user"
+	// HeaderName is the name for people.
+	HeaderName = "x-mooring-name"
+	// HeaderRoles are the roles, with a comma between each two.
+	HeaderRoles = "x-mooring-roles"
+	// HeaderIdentity is the token that proves the others.
+	HeaderIdentity = "x-mooring-identity"
+)
+
+// IdentityHeaders are the names of all headers that name the caller.
+func IdentityHeaders() []string {
+	return []string{HeaderUser, HeaderName, HeaderRoles, HeaderIdentity}
+}

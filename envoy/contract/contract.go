@@ -95,6 +95,8 @@ type Policy struct {
 	// Limits are the adapter's own, of which those that count requests are the
 	// external processor's. Nil means none of its own.
 	Limits *adapters.TrafficLimits `json:"limits,omitempty"`
+	// Upstream is what reaches the server of who calls. Nil means nothing.
+	Upstream *adapters.UpstreamAuth `json:"upstream,omitempty"`
 	// Route is which of the adapter's routes matched.
 	Route Route `json:"route"`
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -33,6 +34,9 @@ type Config struct {
 	// whenever an address is dialled, so that a change counts at once; while it
 	// cannot be read nothing is dialled. Empty means none.
 	EgressFile string
+	// Forward are the names, in lower case, of the gateway's own headers that the
+	// server gets. All others are dropped. Nil means that it gets none.
+	Forward []string
 	// Admit reports whether new sessions may be born, and if not, says why in a
 	// sentence for clients. Nil means always.
 	Admit func() (refusal string, ok bool)
@@ -157,15 +161,19 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	for _, name := range dropped {
 		pr.Out.Header.Del(name)
 	}
-	dropInternal(pr.Out.Header)
+	dropInternal(pr.Out.Header, p.cfg.Forward)
 	if pr.Out.Header.Get("User-Agent") == "" {
 		pr.Out.Header.Set("User-Agent", "mooring-bridge")
 	}
 }
 
-func dropInternal(h http.Header) {
+// dropInternal removes the gateway's own headers, but for those to keep.
+func dropInternal(h http.Header, keep []string) {
 	for name := range h {
 		lower := strings.ToLower(name)
+		if slices.Contains(keep, lower) {
+			continue
+		}
 		if strings.HasPrefix(lower, launch.InternalHeaderPrefix) || strings.HasPrefix(lower, "x-envoy-") {
 			delete(h, name)
 		}
@@ -182,7 +190,7 @@ var (
 )
 
 func (p *Proxy) judge(resp *http.Response) error {
-	dropInternal(resp.Header)
+	dropInternal(resp.Header, nil)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		where := "nowhere"
 		if to, err := resp.Location(); err == nil {

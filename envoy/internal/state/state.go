@@ -74,6 +74,12 @@ func (f *Folder) Adapters() string { return filepath.Join(f.root, "adapters") }
 // SessionKeys holds the keys that sign sessions.
 func (f *Folder) SessionKeys() string { return filepath.Join(f.root, "keys", "session") }
 
+// IdentityKeys holds the keys that sign what tells servers who calls.
+func (f *Folder) IdentityKeys() string { return filepath.Join(f.root, "keys", "identity") }
+
+// IdentityJWKS holds their public halves.
+func (f *Folder) IdentityJWKS() string { return filepath.Join(f.root, "identity-jwks.json") }
+
 // APIKeys keeps API keys, unless they are kept elsewhere.
 func (f *Folder) APIKeys() string { return filepath.Join(f.root, "apikeys.json") }
 

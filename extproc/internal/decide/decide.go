@@ -39,6 +39,9 @@ type Judge struct {
 	// Defaults are the limits of adapters that have none of their own. Zero
 	// fields are no limit.
 	Defaults adapters.TrafficLimits
+	// Identities tells servers who calls, where adapters ask for that. Nil means
+	// that requests to such adapters are refused.
+	Identities Identities
 	// MaxBody is the size of the largest body, in bytes, of any adapter.
 	MaxBody int64
 }
@@ -97,6 +100,8 @@ type Request struct {
 	maxBody   int64
 	// lease stands for the request where it is counted as open.
 	lease string
+	// upstream is what the server is told of who sent the request.
+	upstream []Field
 }
 
 // Adapter is the name of the adapter that the request is for.
@@ -153,6 +158,9 @@ func (j *Judge) Body(r *Request, message inspect.Message, err error) Decision {
 	if refusal := r.mayCall(); refusal != nil {
 		return r.refuse(refusal)
 	}
+	if refusal := j.upstream(r); refusal != nil {
+		return r.refuse(refusal)
+	}
 	if refusal := j.tooOpen(r); refusal != nil {
 		return r.refuse(refusal)
 	}
@@ -190,8 +198,8 @@ func (r *Request) ends() bool {
 // allow lets r go on, to where its session lives if it has one.
 func (r *Request) allow() Decision {
 	d := Decision{
-		Set:      []Field{{fieldPrincipal, r.principal.Hash()}},
-		Remove:   strip(r.head.Header),
+		Set:      append([]Field{{fieldPrincipal, r.principal.Hash()}}, r.upstream...),
+		Remove:   strip(r.head.Header, r.upstream),
 		Metadata: r.metadata(contract.VerdictAllow),
 		// Where a response may carry a session id that Envoy does not remove,
 		// and where a session begins or ends.

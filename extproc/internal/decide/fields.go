@@ -33,12 +33,14 @@ var strippedPrefixes = []string{
 // kept are the fields that are set or removed for each request by name.
 var kept = []string{fieldSession, fieldEndpoint, fieldPrincipal}
 
-// strip names the fields of a request that no upstream sees, in order.
-func strip(header http.Header) []string {
+// strip names the fields of a request that no upstream sees, in order. What is
+// set takes the place of what was sent.
+func strip(header http.Header, set []Field) []string {
 	var remove []string
 	for name := range header {
 		name = strings.ToLower(name)
-		if isStripped(name) && !slices.Contains(kept, name) {
+		if isStripped(name) && !slices.Contains(kept, name) &&
+			!slices.ContainsFunc(set, func(f Field) bool { return f.Name == name }) {
 			remove = append(remove, name)
 		}
 	}

@@ -78,7 +78,7 @@ func newServer(tb testing.TB, authenticator authn.Authenticator) (*Server, *prom
 	}
 	log := &bytes.Buffer{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	ring, err := keys.Open(dir, logger)
+	ring, err := keys.Open(keys.Session, dir, logger)
 	if err != nil {
 		tb.Fatal(err)
 	}

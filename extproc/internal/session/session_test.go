@@ -39,7 +39,7 @@ func newFixture(t *testing.T) *fixture {
 
 func (f *fixture) reopen(t *testing.T) {
 	t.Helper()
-	ring, err := keys.Open(f.dir, slog.New(slog.DiscardHandler))
+	ring, err := keys.Open(keys.Session, f.dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestWhatIsRememberedEnds(t *testing.T) {
 		if _, err := keys.Generate(f.dir); err != nil {
 			t.Fatal(err)
 		}
-		ring, err := keys.Open(f.dir, slog.New(slog.DiscardHandler))
+		ring, err := keys.Open(keys.Session, f.dir, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func FuzzOpen(f *testing.F) {
 	if _, err := keys.Generate(dir); err != nil {
 		f.Fatal(err)
 	}
-	ring, err := keys.Open(dir, slog.New(slog.DiscardHandler))
+	ring, err := keys.Open(keys.Session, dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.Fatal(err)
 	}

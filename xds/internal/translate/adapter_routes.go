@@ -185,6 +185,7 @@ func policyOf(a adapters.Adapter) contract.Policy {
 		RequiredRoles: a.RequiredRoles,
 		Tools:         a.ToolRules,
 		Limits:        a.Limits,
+		Upstream:      a.UpstreamAuth,
 	}
 	p.Version = digest(p)
 	return p

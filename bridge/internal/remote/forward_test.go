@@ -1,0 +1,36 @@
+package remote_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/bridge/internal/remote"
+)
+
+// TestForward: of the gateway's own headers the server gets those that the
+// adapter asks for, and never another.
+func TestForward(t *testing.T) {
+	for name, forward := range map[string][]string{"nothing": nil, "identity": launch.IdentityHeaders()} {
+		var got http.Header
+		_, target := bridge(t, upstream(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header }),
+			func(cfg *remote.Config) { cfg.Forward = forward })
+		post(t, target, "{}", "X-Mooring-User: ann", "X-Mooring-Name: Ann", "X-Mooring-Roles: a,b", "X-Mooring-Identity: x.y.z",
+			"X-Mooring-Principal: hash", "X-Mooring-Endpoint: e", "X-Mooring-Users: x", "Authorization: Bearer client's")
+		var passed []string
+		for header := range got {
+			if strings.HasPrefix(header, "X-Mooring-") || header == "Authorization" {
+				passed = append(passed, header)
+			}
+		}
+		if len(passed) != len(forward) {
+			t.Errorf("%s: passed on %v", name, passed)
+		}
+		for _, header := range forward {
+			if got.Get(header) == "" {
+				t.Errorf("%s: %s was dropped", name, header)
+			}
+		}
+	}
+}
