@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +23,6 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
-	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
 )
 
 // backend is what serves /mcp: a stdio server or a remote one.
@@ -69,26 +67,9 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 	if err != nil {
 		return nil, fmt.Errorf("MCP_ARGS: %w", err)
 	}
-	runner := stdio.NewRunner(stdio.Command{
-		Name:    cfg.Command,
-		Args:    args,
-		Env:     launch.ChildEnvironment(environ, cfg.Instance),
-		Dir:     cfg.WorkDir,
-		MaxLine: int(cfg.MaxLineBytes),
-		Log:     log,
-	})
-	starts := childMetrics(reg, runner)
-	prober := probe.New(probe.Config{
-		Start: func() (*stdio.Child, error) {
-			starts.WithLabelValues("probe").Inc()
-			return runner.Start(probeEnvironment(environ, npmLogs(cfg))...)
-		},
-		NPMLogs: npmLogs(cfg),
-		Health:  state,
-		Timeout: cfg.StartTimeout,
-		Log:     log,
-	})
-	servers := &servers{cfg: cfg, runner: runner, eras: prober.Eras, starts: starts, log: log}
+	launcher := newLauncher(cfg, args, environ, log)
+	prober := probe.New(launcher.probing(cfg, state))
+	servers := &servers{cfg: cfg, launcher: launcher, eras: prober.Eras, log: log}
 	keeper, err := newKeeper(cfg)
 	if err != nil {
 		return nil, err
@@ -108,10 +89,12 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		MaxBody:      int64(cfg.MaxBodyBytes),
 		Log:          log,
 	}, reg)
+	launcher.keepSpares(cfg.Spares, room(cfg, state, handler.Processes))
+	launcher.measure(reg)
 	return &backend{
 		mcp:   handler,
 		load:  func() health.Load { return health.Load{Sessions: handler.Sessions(), InFlight: handler.InFlight()} },
-		parts: []func(context.Context) error{runner.Run, prober.Run, handler.Run},
+		parts: []func(context.Context) error{launcher.runner.Run, prober.Run, handler.Run, launcher.spares.Run},
 	}, nil
 }
 
@@ -132,55 +115,6 @@ func newKeeper(cfg Config) (*recovery.Keeper, error) {
 		return nil, err
 	}
 	return recovery.Open(key, filepath.Join(cfg.StateDir, "sessions"))
-}
-
-// probeEnvironment is what the probe's process gets beside its environment. npm
-// hides what the install scripts of packages print, and when one fails it ends
-// without a word; with this the reason is seen, and npm's own log is found.
-func probeEnvironment(environ []string, npmLogs string) (extra []string) {
-	wanted := []string{"npm_config_foreground_scripts=true"}
-	if npmLogs != "" {
-		wanted = append(wanted, "npm_config_logs_dir="+npmLogs)
-	}
-	for _, variable := range wanted {
-		name, _, _ := strings.Cut(variable, "=")
-		if !slices.ContainsFunc(environ, func(v string) bool {
-			return strings.HasPrefix(strings.ToLower(v), name+"=")
-		}) {
-			extra = append(extra, variable)
-		}
-	}
-	return extra
-}
-
-// npmLogs is the folder for npm's logs, or empty where there is no place.
-func npmLogs(cfg Config) string {
-	if cfg.StateDir == "" {
-		return ""
-	}
-	// Servers may have another working directory. The error would be that this
-	// process has none.
-	dir, err := filepath.Abs(filepath.Join(cfg.StateDir, "npm-logs"))
-	if err != nil {
-		return ""
-	}
-	return dir
-}
-
-func childMetrics(reg prometheus.Registerer, runner *stdio.Runner) *prometheus.CounterVec {
-	starts := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mooring_bridge_child_starts_total",
-		Help: "Server processes started, by what for: probe, session, modern.",
-	}, []string{"reason"})
-	gauge := func(state string, count func() int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name:        "mooring_bridge_children",
-			Help:        "Server processes there are now, by state: running, ending.",
-			ConstLabels: prometheus.Labels{"state": state},
-		}, func() float64 { return float64(count()) })
-	}
-	reg.MustRegister(starts, gauge("running", runner.Running), gauge("ending", runner.Ending))
-	return starts
 }
 
 func newMux(serve *backend, state *health.Health, metrics prometheus.Gatherer) http.Handler {

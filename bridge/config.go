@@ -26,6 +26,10 @@ const recoveryResume = "resume"
 // calls.
 const forwardIdentity = "identity"
 
+// directAuto is the Config.Direct by which npx and uvx do not stay beside what
+// they start.
+const directAuto = "auto"
+
 // Config is what the bridge is told by flags and environment; flags win.
 type Config struct {
 	Command  string `env:"MCP_COMMAND" help:"Program of the stdio server."`
@@ -35,6 +39,9 @@ type Config struct {
 	ProxyForward string `env:"MCP_PROXY_FORWARD" enum:"none,identity" default:"none" help:"Which headers of the gateway a remote server gets: identity: those that say who calls."`
 
 	Process string `env:"MCP_PROCESS" enum:"isolated,shared" default:"isolated" help:"isolated: no two users share a server process. shared: all do."`
+
+	Direct string `env:"MCP_DIRECT" enum:"auto,never" default:"auto" help:"auto: sessions run the program that npx or uvx would run, without it, where that is equal. never: they run the command as it is."`
+	Spares int    `env:"MCP_SPARES" default:"1" help:"Server processes started ahead, for sessions to come; 0 for none. Not with --process shared."`
 
 	SessionRecovery string `env:"MCP_SESSION_RECOVERY" enum:"resume,fail" default:"resume" help:"resume: sessions outlive their server processes (needs --state-dir). fail: they end with them."`
 	SealingKey      string `placeholder:"FILE" help:"Key of session ids, the same for all replicas; made where absent. Default: in the state folder."`
@@ -97,6 +104,9 @@ func (c Config) Validate() error {
 		if n <= 0 {
 			fault("%s must be more than zero", name)
 		}
+	}
+	if c.Spares < 0 {
+		fault("spares must not be less than zero")
 	}
 	return errors.Join(faults...)
 }

@@ -67,6 +67,8 @@ func play(mode string) {
 			}
 			return `{"tools":[]}`
 		})
+	case "shows":
+		serveStdio(func(string) string { return shown() })
 	case "slow":
 		slow()
 	case "old":

@@ -3,8 +3,6 @@ package main
 import (
 	"log/slog"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/shared"
@@ -15,17 +13,15 @@ import (
 // servers starts server processes that speak the era that is wanted, by
 // translation where the command does not speak it.
 type servers struct {
-	cfg    Config
-	runner *stdio.Runner
-	eras   func() probe.Eras
-	starts *prometheus.CounterVec
-	log    *slog.Logger
+	cfg      Config
+	launcher *launcher
+	eras     func() probe.Eras
+	log      *slog.Logger
 }
 
 // legacy starts a process for a session.
 func (s *servers) legacy() (mcphttp.Child, error) {
-	s.starts.WithLabelValues("session").Inc()
-	child, err := s.runner.Start()
+	child, err := s.launcher.take("session")
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +43,7 @@ func (s *servers) sessions() func() (mcphttp.Child, error) {
 // modern starts a process for requests of the modern era, from clients with
 // these capabilities.
 func (s *servers) modern(capabilities []byte) (mcphttp.Child, error) {
-	s.starts.WithLabelValues("modern").Inc()
-	child, err := s.runner.Start()
+	child, err := s.launcher.take("modern")
 	if err != nil {
 		return nil, err
 	}

@@ -184,6 +184,14 @@ func (h *Handler) Sessions() int {
 	return len(h.sessions) + h.births
 }
 
+// Processes is how many server processes sessions and users have, those about to
+// be started included.
+func (h *Handler) Processes() int {
+	h.workers.mu.Lock()
+	defer h.workers.mu.Unlock()
+	return h.Sessions() + len(h.workers.all)
+}
+
 // InFlight is how many requests wait for their answer, in all sessions.
 func (h *Handler) InFlight() int {
 	n := 0

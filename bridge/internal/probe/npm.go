@@ -8,25 +8,36 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // maxNPMLog is how much of the end of one of npm's logs is read.
 const maxNPMLog = 512 << 10
+
+// How long npm may be refused by, and hear nothing from, where it fetches
+// packages, before the server is started with what was fetched earlier.
+const (
+	refusedPatience = 3 * time.Second
+	silentPatience  = 15 * time.Second
+)
 
 // npm writes a log of each of its runs, and says there what it keeps to itself
 // otherwise: which package it is at, and whose install script failed. The
 // patterns are those of npm 9 to 11.
 var (
 	npmFetched = regexp.MustCompile(`^\d+ http fetch GET 200 \S+?(\.tgz)? `)
+	npmFailed  = regexp.MustCompile(`^\d+ http fetch GET \S+ attempt \d+ failed `)
 	npmScript  = regexp.MustCompile(`^\d+ info run (\S+) (\S+) (\{ code: (\d+))?`)
 )
 
 // npmRun is what npm's logs say of its newest run.
 type npmRun struct {
-	known   int    // packages whose versions were looked up
-	fetched int    // packages that were downloaded
-	running string // the script that runs now: "the install script of x@1"
-	failed  string // the script that failed, in the same words, and its code
+	begun    bool   // there is a log
+	failures int    // requests that failed and are tried again
+	known    int    // packages whose versions were looked up
+	fetched  int    // packages that were downloaded
+	running  string // the script that runs now: "the install script of x@1"
+	failed   string // the script that failed, in the same words, and its code
 }
 
 // readNPM reads the logs in the folder. Where there are none, nothing is said.
@@ -38,6 +49,7 @@ func readNPM(dir string) npmRun {
 	// The only error is one of the pattern.
 	files, _ := filepath.Glob(filepath.Join(dir, "*-debug-*.log"))
 	for _, file := range files {
+		run.begun = true
 		run.read(tailOf(file))
 	}
 	return run
@@ -51,6 +63,10 @@ func (n *npmRun) read(log []byte) {
 			} else {
 				n.known++
 			}
+			continue
+		}
+		if npmFailed.Match(line) {
+			n.failures++
 			continue
 		}
 		found := npmScript.FindSubmatch(line)
@@ -67,6 +83,15 @@ func (n *npmRun) read(log []byte) {
 			n.running, n.failed = "", script+" failed with code "+code
 		}
 	}
+}
+
+// unanswered reports whether npm has run for that long and no registry has
+// answered it. It would go on trying for more than a minute.
+func (n npmRun) unanswered(since time.Duration) bool {
+	if !n.begun || n.known+n.fetched > 0 {
+		return false
+	}
+	return n.failures > 0 && since > refusedPatience || since > silentPatience
 }
 
 // activity is a clause that says what npm does now, or nothing.

@@ -6,15 +6,12 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
-	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
 )
 
@@ -42,6 +39,12 @@ const discover = `{"jsonrpc":"2.0","id":"probe","method":"server/discover","para
 type Config struct {
 	// Start starts the command. Required.
 	Start func() (*stdio.Child, error)
+	// StartOffline starts the command so that it fetches nothing from anywhere.
+	// Nil means that it cannot be told to.
+	StartOffline func() (*stdio.Child, error)
+	// Shortcut knows how to start the server without a wrapper around it. Nil
+	// means that there is none.
+	Shortcut Shortcut
 	// Health is told of every change. Required.
 	Health *health.Health
 	// Timeout is how long the server may take to answer. Zero means 5 min.
@@ -154,154 +157,4 @@ func (p *Prober) untilBroken(ctx context.Context) bool {
 	p.cfg.Health.Set(failed(health.ReasonCrashLoop,
 		fmt.Sprintf("the servers of the last %d sessions ended before they answered initialize", crashLoop)))
 	return true
-}
-
-// once starts the command for each era and returns what came of it.
-func (p *Prober) once(ctx context.Context) health.Status {
-	if err := emptyFolder(p.cfg.NPMLogs); err != nil {
-		p.cfg.Log.Warn("npm's logs will not be read", "error", err)
-	}
-	legacy, refused := p.try(ctx, initialize, p.cfg.Timeout)
-	if ctx.Err() != nil || legacy.State != health.Ready && !refused {
-		return legacy
-	}
-	modern, _ := p.try(ctx, discover, min(p.cfg.Timeout, discoverTimeout))
-	eras := Eras{Legacy: legacy.State == health.Ready, Modern: modern.State == health.Ready}
-	if !eras.Legacy && !eras.Modern {
-		return legacy
-	}
-	p.cfg.Log.Info("server answers", "legacy", eras.Legacy, "modern", eras.Modern)
-	p.eras.Store(&eras)
-	return health.Status{State: health.Ready}
-}
-
-// try starts the command, says hello to it, and returns what came of it; refused
-// says that the server works, but not with this message.
-func (p *Prober) try(ctx context.Context, hello string, patience time.Duration) (status health.Status, refused bool) {
-	child, err := p.cfg.Start()
-	if err != nil {
-		return failed(health.ReasonCommandNotFound, err.Error()), false
-	}
-	type reply struct {
-		m   jsonrpc.Message
-		err error
-	}
-	replies := make(chan reply, 1)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		m, err := shake(child, hello)
-		replies <- reply{m, err}
-		for {
-			if _, _, err := child.Receive(); err != nil {
-				return
-			}
-		}
-	}()
-	// The process is thrown away however it does, and is gone before the next.
-	defer func() {
-		child.Stop()
-		<-read
-	}()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	look := time.NewTicker(time.Second)
-	defer look.Stop()
-	begin := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return health.Status{}, false
-		case r := <-replies:
-			return p.judge(r.m, r.err, child), r.err == nil && r.m.Failed
-		case <-timeout.C:
-			return failed(health.ReasonStartTimeout, fmt.Sprintf("the server did not answer initialize within %v%s%s",
-				patience, readNPM(p.cfg.NPMLogs).activity(), lastWords(child))), false
-		case <-look.C:
-			p.starting(time.Since(begin), child)
-		}
-	}
-}
-
-// starting says what the server is at, unless it failed before: then that says
-// more.
-func (p *Prober) starting(since time.Duration, child *stdio.Child) {
-	if p.cfg.Health.Status().State != health.Starting {
-		return
-	}
-	doing := readNPM(p.cfg.NPMLogs).activity()
-	if doing == "" {
-		doing = lastWords(child)
-	}
-	p.cfg.Health.Set(health.Status{State: health.Starting, Reason: health.ReasonStarting,
-		Message: sentence(fmt.Sprintf("the server was started %v ago and has not answered initialize yet%s", since.Round(time.Second), doing))})
-}
-
-// shake sends the message and waits for its answer.
-func shake(child *stdio.Child, hello string) (jsonrpc.Message, error) {
-	// A server that ends at once may do so before it reads; then how it ended
-	// says more than that it could not be written to.
-	if err := child.Send([]byte(hello)); err != nil && !errors.Is(err, stdio.ErrEnded) {
-		return jsonrpc.Message{}, err
-	}
-	for {
-		line, _, err := child.Receive()
-		if err != nil {
-			return jsonrpc.Message{}, err
-		}
-		if m, err := jsonrpc.ParseLenient(line); err == nil && m.Kind == jsonrpc.Response {
-			return m, nil
-		}
-	}
-}
-
-func (p *Prober) judge(m jsonrpc.Message, err error, child *stdio.Child) health.Status {
-	switch {
-	case errors.Is(err, stdio.ErrEnded):
-		exit := child.Exit()
-		exit.Lines = telling(exit.Lines)
-		return failed(health.ReasonCommandExited, readNPM(p.cfg.NPMLogs).cause()+"the server "+exit.String())
-	case err != nil:
-		return failed(health.ReasonHandshakeFailed, err.Error()+lastWords(child))
-	case m.Failed || m.ProtocolVersion == "" && !m.Modern:
-		return failed(health.ReasonHandshakeFailed, "the server refused initialize"+refusal(m)+lastWords(child))
-	}
-	return health.Status{State: health.Ready}
-}
-
-// refusal is a clause with the server's own error.
-func refusal(m jsonrpc.Message) string {
-	if !m.Failed {
-		return ": its answer names no protocol version"
-	}
-	text := []rune(m.ErrorMessage)
-	if len(text) > maxRefusal {
-		text = append(text[:maxRefusal], '…')
-	}
-	return fmt.Sprintf(" with error %d: %s", m.ErrorCode, string(text))
-}
-
-func failed(reason, message string) health.Status {
-	return health.Status{State: health.Failed, Reason: reason, Message: sentence(message)}
-}
-
-// lastWords is a clause with the newest line of the server, or nothing.
-func lastWords(child *stdio.Child) string {
-	lines := child.LastLines()
-	if len(lines) == 0 {
-		return ""
-	}
-	return "; it wrote last: " + lines[len(lines)-1]
-}
-
-// sentence is the text with a capital and a full stop.
-func sentence(text string) string {
-	// npm's own name stays small.
-	if !strings.HasPrefix(text, "npm ") {
-		text = strings.ToUpper(text[:1]) + text[1:]
-	}
-	if strings.HasSuffix(text, ".") {
-		return text
-	}
-	return text + "."
 }

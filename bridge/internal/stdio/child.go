@@ -115,6 +115,16 @@ func (c *Child) isStopped() bool {
 	}
 }
 
+// Ended reports whether the process has ended, by itself or not.
+func (c *Child) Ended() bool {
+	select {
+	case <-c.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // Done is closed when the child and everything that it started are gone.
 func (c *Child) Done() <-chan struct{} { return c.done }
 

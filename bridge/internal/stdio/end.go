@@ -77,12 +77,3 @@ func (c *Child) notice(pid int) {
 		close(c.exited)
 	}
 }
-
-// closeAll closes what a start that came to nothing had opened.
-func closeAll(files ...*os.File) {
-	for _, f := range files {
-		if f != nil {
-			_ = f.Close()
-		}
-	}
-}

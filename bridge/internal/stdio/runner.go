@@ -34,8 +34,9 @@ type Runner struct {
 }
 
 type startRequest struct {
-	env    []string
-	answer chan startAnswer
+	program Program // the zero value is the Command's
+	extra   []string
+	answer  chan startAnswer
 }
 
 type startAnswer struct {
@@ -97,7 +98,7 @@ func (r *Runner) startAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case req := <-r.starts:
-			child, err := r.fork(req.env)
+			child, err := r.fork(req)
 			req.answer <- startAnswer{child, err}
 		}
 	}
@@ -107,7 +108,15 @@ func (r *Runner) startAll(ctx context.Context) {
 // "NAME=value" each. Errors wrap ErrCommandNotFound when the program cannot be
 // executed, and are ErrEnded when Run has ended.
 func (r *Runner) Start(extra ...string) (*Child, error) {
-	req := startRequest{env: extra, answer: make(chan startAnswer, 1)}
+	return r.start(startRequest{extra: extra})
+}
+
+// StartProgram starts a child that is this program instead of the Command's; it
+// is the same in all else.
+func (r *Runner) StartProgram(p Program) (*Child, error) { return r.start(startRequest{program: p}) }
+
+func (r *Runner) start(req startRequest) (*Child, error) {
+	req.answer = make(chan startAnswer, 1)
 	select {
 	case r.starts <- req:
 		answer := <-req.answer
@@ -143,22 +152,26 @@ func (r *Runner) stopChildren() {
 	}
 }
 
-func (r *Runner) fork(extra []string) (*Child, error) {
+// what is the program to start for the request.
+func (r *Runner) what(req startRequest) (Program, error) {
+	if req.program.Path != "" {
+		return req.program, nil
+	}
 	path, err := r.cmd.path()
 	if err != nil {
-		return nil, notFound(r.cmd.Name, err)
+		return Program{}, notFound(r.cmd.Name, err)
 	}
-	var ours, theirs [3]*os.File
-	for i := range ours {
-		read, write, err := os.Pipe()
-		if err != nil {
-			closeAll(append(ours[:], theirs[:]...)...)
-			return nil, fmt.Errorf("making a pipe: %w", err)
-		}
-		ours[i], theirs[i] = read, write
-		if i == 0 {
-			ours[i], theirs[i] = write, read
-		}
+	return Program{Path: path, Argv: append([]string{r.cmd.Name}, r.cmd.Args...), Env: slices.Concat(r.cmd.Env, req.extra)}, nil
+}
+
+func (r *Runner) fork(req startRequest) (*Child, error) {
+	program, err := r.what(req)
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs, err := pipes()
+	if err != nil {
+		return nil, err
 	}
 	defer closeAll(theirs[:]...)
 
@@ -166,15 +179,15 @@ func (r *Runner) fork(extra []string) (*Child, error) {
 	defer r.mu.Unlock()
 	r.started++
 	mark := childVariable + "=" + strconv.Itoa(os.Getpid()) + "." + strconv.Itoa(r.started)
-	pid, err := syscall.ForkExec(path, append([]string{r.cmd.Name}, r.cmd.Args...), &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(program.Path, program.Argv, &syscall.ProcAttr{
 		Dir:   r.cmd.Dir,
-		Env:   append(slices.Concat(r.cmd.Env, extra), mark),
+		Env:   append(slices.Clip(program.Env), mark),
 		Files: []uintptr{theirs[0].Fd(), theirs[1].Fd(), theirs[2].Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		closeAll(ours[:]...)
-		return nil, notFound(r.cmd.Name, err)
+		return nil, notFound(program.Argv[0], err)
 	}
 	return r.adopt(pid, mark, ours), nil
 }
