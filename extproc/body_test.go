@@ -158,6 +158,15 @@ func TestChunksMayEndAnywhere(t *testing.T) {
 			t.Errorf("chunks of %d: %d of %d bytes arrived", size, got.Length, len(body))
 		}
 	}
+	for at := 1; at < len(body); at++ {
+		c := g.raw(t)
+		c.send(chunkedHead + "\r\n")
+		c.send("%x\r\n%s\r\n", at, body[:at])
+		c.send("%x\r\n%s\r\n0\r\n\r\n", len(body)-at, body[at:])
+		if got := c.answer().seen(t); got.Hash != hex.EncodeToString(sum[:]) {
+			t.Errorf("two chunks, at %d: %d of %d bytes arrived", at, got.Length, len(body))
+		}
+	}
 }
 
 func TestRefusalDoesNotWaitForTheBody(t *testing.T) {

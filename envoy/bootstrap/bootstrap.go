@@ -149,6 +149,9 @@ func layeredRuntime(c Config) (*bootstrapv3.LayeredRuntime, error) {
 	layer, err := structpb.NewStruct(map[string]any{
 		"envoy.resource_limits.listener." + contract.ListenerPublic + ".connection_limit": int64(c.MaxConnections),
 		"envoy.resource_limits.listener." + contract.ListenerOps + ".connection_limit":    maxOpsConnections,
+		// Off in Envoy: the end of a chunk would be wherever its line ends, which
+		// another server may see elsewhere.
+		"envoy.reloadable_features.strict_chunk_parsing": true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering runtime: %w", err)

@@ -47,6 +47,8 @@ type gateway struct {
 	extproc *processor
 	api     *http.Server
 	client  *http.Client
+	// connections is how many Envoy takes.
+	connections uint32
 }
 
 // sabotage changes what is made of an adapter, after it was checked.
@@ -69,7 +71,7 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 		t: t, dir: envoytest.SocketDir(t),
 		listen: envoytest.FreeAddress(t), ops: envoytest.FreeAddress(t),
 		store: new(adapterstest.Store), deployer: new(adapterstest.Deployer),
-		log:    new(safeBuffer),
+		log: new(safeBuffer), connections: 1000,
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	g.start(spoil)
@@ -129,7 +131,7 @@ func (g *gateway) startEnvoy() {
 		NodeID: "test", NodeCluster: "test", AdminSocket: g.socket("envoy-admin.sock"),
 		ADSSocket: g.socket("ads.sock"), APISocket: g.socket("api.sock"), XDSOpsSocket: g.socket("xds-ops.sock"),
 		ExtProcSocket: g.socket("extproc.sock"), ExtProcOpsSocket: g.socket("extproc-ops.sock"),
-		MaxConnections: 1000,
+		MaxConnections: g.connections, MaxHeapBytes: 1 << 30,
 	})
 	if err != nil {
 		g.t.Fatal(err)

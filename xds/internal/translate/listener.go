@@ -28,6 +28,11 @@ const (
 	keepAliveIdle     = 60
 	keepAliveInterval = 15
 	keepAliveProbes   = 4
+
+	// pingInterval and pingTimeout are the same for HTTP/2, where a proxy on the
+	// way may answer for the transport.
+	pingInterval = time.Minute
+	pingTimeout  = 15 * time.Second
 )
 
 // publicListener serves MCP and the API.
@@ -100,7 +105,12 @@ func connectionManager(statPrefix string, l Limits) *hcmv3.HttpConnectionManager
 			MaxHeadersCount:              wrapperspb.UInt32(maxHeaders),
 			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
 		},
+		// What names its own host could differ from Host.
+		HttpProtocolOptions: &corev3.Http1ProtocolOptions{AllowAbsoluteUrl: wrapperspb.Bool(false)},
 		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			ConnectionKeepalive: &corev3.KeepaliveSettings{
+				Interval: durationpb.New(pingInterval), Timeout: durationpb.New(pingTimeout),
+			},
 			MaxConcurrentStreams:        wrapperspb.UInt32(maxStreams),
 			InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
 			InitialConnectionWindowSize: wrapperspb.UInt32(connectionWindow),
