@@ -165,6 +165,8 @@ type Status struct {
 	Conditions    []Condition `json:"conditions"`
 	// Instances says how each replica is, in order of ordinal.
 	Instances []InstanceStatus `json:"instances"`
+	// Traffic is what was measured lately. Nil means that nothing is known.
+	Traffic *Traffic `json:"traffic,omitempty"`
 }
 
 // InstanceStatus is one replica in Status. It shows no address.

@@ -40,6 +40,8 @@ type ServiceConfig struct {
 	// Programmer adds ConditionProgrammed to each Status, and holds Delete back
 	// until Envoy knows. Nil means neither.
 	Programmer Programmer
+	// Traffic adds what was measured to each Status. Nil means that nothing is.
+	Traffic TrafficMeter
 	// Limits are the operator's. The zero value is the default.
 	Limits Limits
 }

@@ -63,6 +63,9 @@ func (s *Service) Status(a Adapter) Status {
 			LastTransitionTime: a.LastUpdatedAt,
 		})
 	}
+	if s.cfg.Traffic != nil {
+		status.Traffic = s.cfg.Traffic.Traffic(a)
+	}
 	return status
 }
 

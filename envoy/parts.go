@@ -84,7 +84,7 @@ func (l launch) xdsArgs() []string {
 		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(), "--audit", l.folder.Audit(),
 		"--identity-jwks", l.folder.IdentityJWKS(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
-		"--ops-socket", l.folder.Socket(xdsOpsSocket),
+		"--ops-socket", l.folder.Socket(xdsOpsSocket), "--extproc-ops-socket", l.folder.Socket(extProcOpsSocket),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,
 		"--log-level", l.cfg.LogLevel,
 	}, append(l.identityArgs(), l.policyArgs()...)...)

@@ -28,6 +28,7 @@ import (
 	"github.com/mooring-mcp/mooring/extproc/internal/limit"
 	"github.com/mooring-mcp/mooring/extproc/internal/server"
 	"github.com/mooring-mcp/mooring/extproc/internal/session"
+	"github.com/mooring-mcp/mooring/extproc/internal/traffic"
 )
 
 const (
@@ -74,6 +75,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Defaults:      cfg.defaults(),
 		Identities:    identities,
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
+	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
+	processor.Opened = meter.Opened
 
 	calls, err := listenUnix(cfg.Socket)
 	if err != nil {
@@ -89,8 +92,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	group.Go(func() error { return keepIdentity(ctx) })
 	group.Go(func() error { return keepKeys(ctx) })
 	group.Go(func() error {
-		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, ctx.Done()))
+		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, meter, ctx.Done()))
 	})
+	group.Go(func() error { return meter.Run(ctx) })
 	group.Go(func() error { return serveOps(ctx, ops, reg) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
@@ -137,7 +141,7 @@ func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Regist
 
 func opsHandler(reg *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	// Alive is ready: all that it needs is there before it listens.
 	ok := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 	mux.HandleFunc("GET /healthz", ok)

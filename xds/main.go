@@ -29,6 +29,7 @@ type Config struct {
 	ADSSocket          string        `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for Envoy's discovery."`
 	APISocket          string        `name:"api-socket" required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for the API, which Envoy serves to clients."`
 	OpsSocket          string        `required:"" placeholder:"FILE" help:"Unix socket (mode 0600) for metrics, health and profiles."`
+	ExtProcOpsSocket   string        `name:"extproc-ops-socket" placeholder:"FILE" help:"The external processor's Unix socket for metrics, from which traffic is summed up in status (none)."`
 	Listen             string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where Envoy serves MCP and the API (${default})."`
 	OpsListen          string        `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where Envoy serves metrics (${default})."`
 	ConcurrentRequests uint32        `env:"MOORING_CONCURRENT_REQUESTS" default:"1024" help:"Requests, streams included, that are open to an adapter at a time, where it does not say (${default})."`

@@ -25,6 +25,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/rules"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
+	"github.com/mooring-mcp/mooring/xds/internal/traffic"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 )
 
@@ -67,8 +68,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	loop := snapshot.New(snapshot.Config{
 		Store: store, Deployer: deployer, Translator: translator, Registerer: registry, Log: log,
 	})
+	meter, measure := trafficMeter(cfg, log)
 	service := adapters.NewService(adapters.ServiceConfig{
-		Store: store, Deployer: deployer, Programmer: loop, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
+		Store: store, Deployer: deployer, Programmer: loop, Traffic: meter, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
 		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check),
 	})
 	who, err := openIdentity(cfg, allowed.Current().Roles.APIKeys, log)
@@ -91,7 +93,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
 	return serve(ctx, listeners, parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
-		identity: who.run, api: handler, ops: opsHandler(registry, loop, store, deployer),
+		identity: who.run, measure: measure, api: handler, ops: opsHandler(registry, loop, store, deployer),
 	})
 }
 
@@ -136,12 +138,23 @@ func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who 
 	}), nil
 }
 
+// trafficMeter returns what measures traffic, and its work; nil where nothing
+// does.
+func trafficMeter(cfg Config, log *slog.Logger) (adapters.TrafficMeter, func(context.Context) error) {
+	if cfg.ExtProcOpsSocket == "" {
+		return nil, func(context.Context) error { return nil }
+	}
+	meter := traffic.New(cfg.ExtProcOpsSocket, log)
+	return meter, meter.Run
+}
+
 // parts are what works side by side.
 type parts struct {
 	deployer  adapters.Deployer
 	loop      *snapshot.Loop
 	discovery *server.Server
 	identity  func(ctx context.Context) error
+	measure   func(ctx context.Context) error
 	api, ops  http.Handler
 }
 
@@ -154,6 +167,7 @@ func serve(ctx context.Context, listeners []net.Listener, p parts) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.loop.Run(groupCtx) })
 	group.Go(func() error { return p.identity(groupCtx) })
+	group.Go(func() error { return p.measure(groupCtx) })
 	group.Go(func() error { return p.discovery.Serve(groupCtx, listeners[0]) })
 	group.Go(func() error { return serveHTTP(groupCtx, listeners[1], p.api) })
 	group.Go(func() error { return serveHTTP(groupCtx, listeners[2], p.ops) })

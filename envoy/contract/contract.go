@@ -65,7 +65,29 @@ const (
 	MetadataLease = "lease"
 	// VerdictAllow is the verdict on what goes on.
 	VerdictAllow = "allow"
+	// Further keys of MetadataNamespace: the JSON-RPC method, the tool that is
+	// called, the era, and hashes of who asks and of the session. Those that are
+	// unknown are absent.
+	MetadataAdapter   = "adapter"
+	MetadataMethod    = "method"
+	MetadataTool      = "tool"
+	MetadataEra       = "era"
+	MetadataPrincipal = "principal"
+	MetadataSession   = "session"
 )
+
+// Names of the access logs that Envoy sends to the external processor, by which
+// it knows them apart.
+const (
+	// LogOpen tells of requests that are counted as long as they are open, at
+	// once.
+	LogOpen = "mooring.open"
+	// LogRequests tells of all requests of the public listener.
+	LogRequests = "mooring.requests"
+)
+
+// HeaderTrace is the header of W3C's trace context, which the access log tells.
+const HeaderTrace = "traceparent"
 
 // HeaderUpstreamSession is the response header in which Envoy hands the
 // upstream's session id to the external processor. Mcp-Session-Id itself is

@@ -1,9 +1,10 @@
-// Package accesslog receives Envoy's access log of requests that are counted as
-// long as they are open, and says when they have ended. It knows nothing of why
-// they are counted.
+// Package accesslog receives Envoy's access logs: that of requests that are
+// counted as long as they are open, and that of all requests. It hands on what
+// it gets, and knows nothing of what becomes of it.
 package accesslog
 
 import (
+	"cmp"
 	"errors"
 	"io"
 
@@ -22,15 +23,24 @@ type Leases interface {
 	End(lease string)
 }
 
+// Requests are all requests. *traffic.Meter is one.
+type Requests interface {
+	// Take takes an entry, and does not wait.
+	Take(entry *dataaccesslogv3.HTTPAccessLogEntry)
+}
+
 // Server implements the access log service.
 type Server struct {
 	accesslogv3.UnimplementedAccessLogServiceServer
-	leases Leases
-	done   <-chan struct{}
+	leases   Leases
+	requests Requests
+	done     <-chan struct{}
 }
 
-// New makes a Server that tells leases, until done is closed.
-func New(leases Leases, done <-chan struct{}) *Server { return &Server{leases: leases, done: done} }
+// New makes a Server that tells leases and requests, until done is closed.
+func New(leases Leases, requests Requests, done <-chan struct{}) *Server {
+	return &Server{leases: leases, requests: requests, done: done}
+}
 
 // StreamAccessLogs implements the access log service. Envoy holds one stream for
 // each of its threads, for ever: here it is ended.
@@ -47,6 +57,7 @@ func (s *Server) StreamAccessLogs(stream accesslogv3.AccessLogService_StreamAcce
 }
 
 func (s *Server) receive(stream accesslogv3.AccessLogService_StreamAccessLogsServer) error {
+	log := ""
 	for {
 		message, err := stream.Recv()
 		if errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled {
@@ -55,13 +66,20 @@ func (s *Server) receive(stream accesslogv3.AccessLogService_StreamAccessLogsSer
 		if err != nil {
 			return err
 		}
+		// Only the first message of a stream says which log it is.
+		log = cmp.Or(message.GetIdentifier().GetLogName(), log)
 		for _, entry := range message.GetHttpLogs().GetLogEntry() {
-			s.take(entry.GetCommonProperties())
+			switch log {
+			case contract.LogRequests:
+				s.requests.Take(entry)
+			case contract.LogOpen:
+				s.open(entry.GetCommonProperties())
+			}
 		}
 	}
 }
 
-func (s *Server) take(entry *dataaccesslogv3.AccessLogCommon) {
+func (s *Server) open(entry *dataaccesslogv3.AccessLogCommon) {
 	lease := entry.GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()[contract.MetadataLease].GetStringValue()
 	switch {
 	case lease == "":

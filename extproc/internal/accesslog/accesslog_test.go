@@ -28,6 +28,11 @@ type leases struct{ told []string }
 func (l *leases) Renew(lease string) { l.told = append(l.told, "renew "+lease) }
 func (l *leases) End(lease string)   { l.told = append(l.told, "end "+lease) }
 
+// requests counts what it is told.
+type requests struct{ told int }
+
+func (r *requests) Take(*dataaccesslogv3.HTTPAccessLogEntry) { r.told++ }
+
 // stream plays Envoy.
 type stream struct {
 	grpc.ServerStream
@@ -69,12 +74,30 @@ func message(entries ...*dataaccesslogv3.HTTPAccessLogEntry) *accesslogv3.Stream
 	}}
 }
 
+// named begins a stream of the log of that name.
+func named(log string) *accesslogv3.StreamAccessLogsMessage {
+	return &accesslogv3.StreamAccessLogsMessage{Identifier: &accesslogv3.StreamAccessLogsMessage_Identifier{LogName: log}}
+}
+
+// TestRequestsAreToldOf: the log of all requests is for those alone.
+func TestRequestsAreToldOf(t *testing.T) {
+	l, r := &leases{}, &requests{}
+	err := accesslog.New(l, r, nil).StreamAccessLogs(&stream{ctx: t.Context(), end: io.EOF, in: []*accesslogv3.StreamAccessLogsMessage{
+		named(contract.LogRequests),
+		message(entry(dataaccesslogv3.AccessLogType_DownstreamEnd, "a"), entry(dataaccesslogv3.AccessLogType_DownstreamPeriodic, "b")),
+		message(entry(dataaccesslogv3.AccessLogType_DownstreamEnd, "c")),
+	}})
+	if err != nil || r.told != 3 || len(l.told) != 0 {
+		t.Errorf("requests %d, leases %v, error %v", r.told, l.told, err)
+	}
+}
+
 func TestLeasesAreToldOf(t *testing.T) {
 	broken := errors.New("broken")
 	for end, want := range map[error]error{io.EOF: nil, status.Error(codes.Canceled, "gone"): nil, broken: broken} {
-		l := &leases{}
-		err := accesslog.New(l, nil).StreamAccessLogs(&stream{ctx: t.Context(), end: end, in: []*accesslogv3.StreamAccessLogsMessage{
-			{},
+		l, r := &leases{}, &requests{}
+		err := accesslog.New(l, r, nil).StreamAccessLogs(&stream{ctx: t.Context(), end: end, in: []*accesslogv3.StreamAccessLogsMessage{
+			named(contract.LogOpen),
 			message(entry(dataaccesslogv3.AccessLogType_DownstreamPeriodic, "a"), entry(dataaccesslogv3.AccessLogType_DownstreamEnd, "b")),
 			message(&dataaccesslogv3.HTTPAccessLogEntry{}, entry(dataaccesslogv3.AccessLogType_DownstreamEnd, ""), entry(dataaccesslogv3.AccessLogType_DownstreamEnd, 1.0)),
 			message(entry(dataaccesslogv3.AccessLogType_DownstreamStart, "c")),
@@ -89,7 +112,7 @@ func TestStreamsEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	close(done)
-	if err := accesslog.New(&leases{}, done).StreamAccessLogs(&stream{ctx: ctx}); err != nil {
+	if err := accesslog.New(&leases{}, &requests{}, done).StreamAccessLogs(&stream{ctx: ctx}); err != nil {
 		t.Error(err)
 	}
 	cancel() // as gRPC does once the handler has returned

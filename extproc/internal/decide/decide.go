@@ -228,7 +228,7 @@ func (r *Request) refuse(refusal *Refusal) Decision {
 
 func (r *Request) metadata(verdict string) Metadata {
 	m := Metadata{
-		Adapter: r.policy.Adapter, Method: r.message.Method, Session: r.session.Hash,
+		Adapter: r.policy.Adapter, Method: bounded(r.message.Method), Session: r.session.Hash,
 		Era: r.era, Verdict: verdict, Lease: r.lease,
 	}
 	if r.principal.ID() != "" {
@@ -240,12 +240,15 @@ func (r *Request) metadata(verdict string) Metadata {
 	return m
 }
 
-// maxTool bounds a tool's name in the access log.
-const maxTool = 128
+// maxLogged bounds the name of a method or tool in the access log.
+const maxLogged = 128
 
 func bounded(name string) string {
-	if len(name) > maxTool {
-		return strings.ToValidUTF8(name[:maxTool], "")
+	if len(name) > maxLogged {
+		return strings.ToValidUTF8(name[:maxLogged], "")
 	}
 	return name
 }
+
+// ID is the id that Envoy gave r, under which the access log tells of it too.
+func (r *Request) ID() string { return r.head.Header.Get(headerRequestID) }

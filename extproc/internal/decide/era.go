@@ -26,12 +26,14 @@ const (
 	methodCallTool   = "tools/call"
 )
 
-// Canonical names of the protocol's headers.
+// Canonical names of headers.
 const (
 	headerSession = "Mcp-Session-Id"
 	headerVersion = "Mcp-Protocol-Version"
 	headerMethod  = "Mcp-Method"
 	headerName    = "Mcp-Name"
+	// headerRequestID is Envoy's own.
+	headerRequestID = "X-Request-Id"
 )
 
 var versionForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)

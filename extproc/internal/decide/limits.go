@@ -77,7 +77,7 @@ func (j *Judge) tooOpen(r *Request) *Refusal {
 		bound(r.counted(), most, tooMany("open_principal",
 			"You have more open requests to this adapter than it takes from one user.", time.Second))
 	}
-	if r.streams() {
+	if r.Streams() {
 		bound(r.counted()+" streams", limits.ConcurrentStreamsPerPrincipal, tooMany("streams_principal",
 			"You have more open streams of this adapter than it gives one user.", time.Second))
 		bound(string(r.policy.UID)+" streams", limits.ConcurrentStreams, full("streams_adapter",
@@ -94,8 +94,9 @@ func (j *Judge) tooOpen(r *Request) *Refusal {
 	return nil
 }
 
-// streams reports whether r asks for a stream of server messages.
-func (r *Request) streams() bool {
+// Streams reports whether r asks for a stream of server messages, which is open
+// for long.
+func (r *Request) Streams() bool {
 	return r.head.Method == http.MethodGet || r.era == EraModern && r.message.Method == methodListen
 }
 

@@ -45,6 +45,9 @@ func (c *conversation) run(policy decide.Policy) error {
 	case decision.Refusal != nil:
 		return c.refuse(policy.Adapter, decision)
 	}
+	if c.Opened != nil && request.Streams() {
+		c.Opened(policy.Adapter, request.ID())
+	}
 	if err := c.send(headersResponse(decision)); err != nil || !decision.AwaitResponse && !decision.AwaitList {
 		return over(err)
 	}

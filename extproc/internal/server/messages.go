@@ -117,10 +117,10 @@ func mutation(set []decide.Field, remove []string) *extprocv3.HeaderMutation {
 func dynamicMetadata(m decide.Metadata) *structpb.Struct {
 	fields := make(map[string]*structpb.Value, 8)
 	for _, f := range []decide.Field{
-		{Name: "adapter", Value: m.Adapter}, {Name: "method", Value: m.Method}, {Name: "tool", Value: m.Tool},
-		{Name: "principal", Value: m.Principal}, {Name: "session", Value: m.Session},
-		{Name: "era", Value: string(m.Era)}, {Name: contract.MetadataVerdict, Value: m.Verdict},
-		{Name: contract.MetadataLease, Value: m.Lease},
+		{Name: contract.MetadataAdapter, Value: m.Adapter}, {Name: contract.MetadataMethod, Value: m.Method},
+		{Name: contract.MetadataTool, Value: m.Tool}, {Name: contract.MetadataEra, Value: string(m.Era)},
+		{Name: contract.MetadataPrincipal, Value: m.Principal}, {Name: contract.MetadataSession, Value: m.Session},
+		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},
 	} {
 		if f.Value != "" {
 			fields[f.Name] = structpb.NewStringValue(f.Value)

@@ -72,3 +72,10 @@ func (m *metrics) session(adapter string, event decide.Event) {
 		m.sessions.WithLabelValues(adapter, string(event)).Inc()
 	}
 }
+
+// Forget drops the series of the adapter.
+func (s *Server) Forget(adapter string) {
+	labels := prometheus.Labels{"adapter": adapter}
+	s.metrics.denials.DeletePartialMatch(labels)
+	s.metrics.sessions.DeletePartialMatch(labels)
+}

@@ -33,6 +33,10 @@ type Server struct {
 	pause     time.Duration
 	metrics   *metrics
 	log       *slog.Logger
+
+	// Opened is told of each stream of server messages that is let through: its
+	// adapter, and Envoy's id of the request. Nil means nobody.
+	Opened func(adapter, request string)
 }
 
 // New makes a Server whose metrics are registered with reg. A body that pauses

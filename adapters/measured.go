@@ -1,0 +1,30 @@
+package adapters
+
+import "time"
+
+// Traffic is what was measured of an adapter's requests in the last minutes,
+// whoever answered them.
+type Traffic struct {
+	// WindowSeconds is how long was measured, up to five minutes.
+	WindowSeconds int `json:"windowSeconds"`
+	// AsOf is the end of that time, in UTC.
+	AsOf time.Time `json:"asOf"`
+	// Requests are those that have ended, Errors those of them that were answered
+	// with 5xx, and Refused those with 4xx.
+	Requests int `json:"requests"`
+	Errors   int `json:"errors"`
+	Refused  int `json:"refused"`
+	// P50Seconds and P99Seconds are the time that half, and 99 %, of the requests
+	// took at most, estimated from a histogram; streams of server messages are
+	// left out. Nil means that there was none.
+	P50Seconds *float64 `json:"p50Seconds,omitempty"`
+	P99Seconds *float64 `json:"p99Seconds,omitempty"`
+	// Sessions are those with a request in the last five minutes.
+	Sessions int `json:"sessions"`
+}
+
+// TrafficMeter knows the traffic of adapters.
+type TrafficMeter interface {
+	// Traffic is that of a, or nil where nothing is known that is recent.
+	Traffic(a Adapter) *Traffic
+}

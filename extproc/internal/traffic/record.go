@@ -1,0 +1,106 @@
+package traffic
+
+import (
+	"strings"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+// record is what counts of an entry.
+type record struct {
+	// id is the request's, and ended says that the request is over: before, the
+	// rest is not complete.
+	id    string
+	ended bool
+	// adapter is empty where no route of an adapter was taken.
+	adapter string
+	// method, tool and era are labels but for the tool, which is as the client
+	// wrote it.
+	method, tool, era string
+	// session is the hash of a session that was verified, or empty.
+	session string
+	// code is the status of the answer; zero means that there was none.
+	code  uint32
+	flags []string
+	// took is until the last byte of the answer.
+	took time.Duration
+	// received and sent are the bytes of head and body.
+	received, sent uint64
+	// trace is a trace id, or empty.
+	trace string
+}
+
+// read is the record of an entry. It is false where the request was for no
+// adapter's endpoint. One that Envoy could not read to its path may have been.
+func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
+	common, request, response := entry.GetCommonProperties(), entry.GetRequest(), entry.GetResponse()
+	adapter, _, found := strings.Cut(common.GetRouteName(), "/")
+	if !found && !isEndpoint(request.GetPath()) {
+		return record{}, false
+	}
+	fields := common.GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()
+	field := func(name string) string { return fields[name].GetStringValue() }
+	r := record{
+		id:       common.GetStreamId(),
+		ended:    common.GetAccessLogType() != dataaccesslogv3.AccessLogType_DownstreamPeriodic,
+		method:   methodLabel(request.GetRequestMethod(), field(contract.MetadataMethod), field(contract.MetadataVerdict)),
+		tool:     field(contract.MetadataTool),
+		era:      eraLabel(field(contract.MetadataEra)),
+		session:  field(contract.MetadataSession),
+		code:     response.GetResponseCode().GetValue(),
+		flags:    flagsOf(common.GetResponseFlags()),
+		took:     common.GetDuration().AsDuration(),
+		received: request.GetRequestHeadersBytes() + request.GetRequestBodyBytes(),
+		sent:     response.GetResponseHeadersBytes() + response.GetResponseBodyBytes(),
+		trace:    traceOf(request.GetRequestHeaders()[contract.HeaderTrace]),
+	}
+	if found {
+		r.adapter = adapter
+	}
+	return r, true
+}
+
+// isEndpoint reports whether path is that of an adapter's endpoint, or none at
+// all.
+func isEndpoint(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	if path == "" {
+		return true
+	}
+	name, found := strings.CutPrefix(path, "/adapters/")
+	if !found {
+		return false
+	}
+	name, found = strings.CutSuffix(name, "/mcp")
+	return found && !strings.Contains(name, "/")
+}
+
+// traceOf is the trace id in a traceparent of W3C's trace context, or empty.
+func traceOf(header string) string {
+	const version, id, rest = 3, 32, "-0123456789abcdef-00"
+	if len(header) < version+id+len(rest) || header[2] != '-' || header[version+id] != '-' {
+		return ""
+	}
+	trace := header[version : version+id]
+	if strings.Trim(trace, "0123456789abcdef") != "" || strings.Trim(trace, "0") == "" {
+		return ""
+	}
+	return trace
+}
+
+// verb is the HTTP method as a label, for requests that carry no message.
+func verb(method corev3.RequestMethod) string {
+	switch method {
+	case corev3.RequestMethod_GET:
+		return "GET"
+	case corev3.RequestMethod_DELETE:
+		return "DELETE"
+	case corev3.RequestMethod_POST, corev3.RequestMethod_METHOD_UNSPECIFIED:
+		return labelUnseen
+	}
+	return labelOther
+}

@@ -1,0 +1,126 @@
+// Package traffic turns Envoy's access log into metrics: each request of the
+// adapters' endpoints counts once, whoever answered it. It is behind a bounded
+// queue, so that no request and no log ever waits for it. It knows nothing of
+// how entries come, and judges nobody.
+//
+// What clients send becomes a label only where there are few values of it; see
+// labels.go. Series of adapters without requests go after a while, and so those
+// of adapters that are no more.
+package traffic
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// queued bounds the entries that wait to be counted, a few hundred bytes
+	// each.
+	queued = 16 << 10
+	// sweepEvery is how often what has aged is looked for.
+	sweepEvery = 10 * time.Second
+)
+
+// Config is what a Meter works with. Zero fields mean the defaults.
+type Config struct {
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Quiet is how long an adapter may have no request before its series are
+	// dropped. Zero means an hour.
+	Quiet time.Duration
+	// Dropped is told of each adapter whose series are dropped, so that others
+	// drop theirs. Nil means nobody.
+	Dropped func(adapter string)
+}
+
+// Meter counts requests. It is safe for use by several goroutines.
+type Meter struct {
+	cfg     Config
+	metrics *metrics
+	queue   chan record
+
+	mu       sync.Mutex
+	adapters map[string]*adapter
+	sessions int               // of all adapters
+	streams  map[string]stream // by the id of the request
+}
+
+// New makes a Meter whose metrics are registered with reg. It counts while Run
+// runs.
+func New(cfg Config, reg prometheus.Registerer) *Meter {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Quiet == 0 {
+		cfg.Quiet = time.Hour
+	}
+	if cfg.Dropped == nil {
+		cfg.Dropped = func(string) {}
+	}
+	m := &Meter{
+		cfg: cfg, metrics: newMetrics(reg), queue: make(chan record, queued),
+		adapters: make(map[string]*adapter), streams: make(map[string]stream),
+	}
+	reg.MustRegister(gauges{m}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mooring_access_log_queue_entries",
+		Help: "Entries of Envoy's access log that wait to be counted.",
+	}, func() float64 { return float64(len(m.queue)) }))
+	return m
+}
+
+// Take queues an entry of the log of all requests. It never waits: where the
+// queue is full, the entry is dropped and that is counted.
+func (m *Meter) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
+	r, ok := read(entry)
+	if !ok {
+		return
+	}
+	select {
+	case m.queue <- r:
+	default:
+		m.metrics.dropped.Inc()
+	}
+}
+
+// Run counts what is queued until ctx ends, and then the rest of it.
+func (m *Meter) Run(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case r := <-m.queue:
+			m.count(r)
+		case <-tick.C:
+			m.sweep()
+		case <-ctx.Done():
+			m.drain()
+			return nil
+		}
+	}
+}
+
+// drain counts what is queued now.
+func (m *Meter) drain() {
+	for {
+		select {
+		case r := <-m.queue:
+			m.count(r)
+		default:
+			return
+		}
+	}
+}
+
+// count counts one request, or notes that it is still open.
+func (m *Meter) count(r record) {
+	if !r.ended {
+		m.renew(r)
+		return
+	}
+	seen := m.note(r)
+	m.metrics.observe(r, seen)
+}

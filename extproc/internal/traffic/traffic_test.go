@@ -1,0 +1,363 @@
+package traffic
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// asked is a request as the access log tells of it.
+type asked struct {
+	id, route, path            string
+	http                       corev3.RequestMethod
+	method, tool, era, verdict string
+	session, trace             string
+	code                       uint32
+	open                       bool
+	flags                      *dataaccesslogv3.ResponseFlags
+}
+
+func (a asked) entry() *dataaccesslogv3.HTTPAccessLogEntry {
+	fields := map[string]*structpb.Value{}
+	for name, value := range map[string]string{
+		contract.MetadataMethod: a.method, contract.MetadataTool: a.tool, contract.MetadataEra: a.era,
+		contract.MetadataVerdict: a.verdict, contract.MetadataSession: a.session,
+	} {
+		if value != "" {
+			fields[name] = structpb.NewStringValue(value)
+		}
+	}
+	kind := dataaccesslogv3.AccessLogType_DownstreamEnd
+	if a.open {
+		kind = dataaccesslogv3.AccessLogType_DownstreamPeriodic
+	}
+	return &dataaccesslogv3.HTTPAccessLogEntry{
+		CommonProperties: &dataaccesslogv3.AccessLogCommon{
+			AccessLogType: kind, StreamId: a.id, RouteName: a.route, ResponseFlags: a.flags,
+			Duration: durationpb.New(30 * time.Millisecond),
+			Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{contract.MetadataNamespace: {Fields: fields}}},
+		},
+		Request: &dataaccesslogv3.HTTPRequestProperties{
+			RequestMethod: a.http, Path: a.path, RequestHeadersBytes: 10, RequestBodyBytes: 20,
+			RequestHeaders: map[string]string{contract.HeaderTrace: a.trace},
+		},
+		Response: &dataaccesslogv3.HTTPResponseProperties{
+			ResponseCode: wrapperspb.UInt32(a.code), ResponseHeadersBytes: 3, ResponseBodyBytes: 4,
+		},
+	}
+}
+
+// call is a tool call of adapter a that went well.
+func call(tool string) asked {
+	return asked{route: "a/session", path: "/mcp", http: corev3.RequestMethod_POST, method: "tools/call", tool: tool, era: "legacy", verdict: "allow", session: "s", code: 200}
+}
+
+// meter counts at once, at the time of clock.
+type meter struct {
+	*Meter
+	reg   *prometheus.Registry
+	clock time.Time
+	gone  []string
+}
+
+func newMeter() *meter {
+	m := &meter{reg: prometheus.NewPedanticRegistry(), clock: time.Unix(0, 0)}
+	m.Meter = New(Config{
+		Now: func() time.Time { return m.clock }, Dropped: func(adapter string) { m.gone = append(m.gone, adapter) },
+	}, m.reg)
+	return m
+}
+
+func (m *meter) take(all ...asked) {
+	for _, a := range all {
+		m.Take(a.entry())
+	}
+	m.drain()
+}
+
+func (m *meter) want(t *testing.T, text string, names ...string) {
+	t.Helper()
+	var want strings.Builder
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			want.WriteString(line + "\n")
+		}
+	}
+	families, err := m.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, family := range families {
+		for _, name := range names {
+			if family.GetName() != name {
+				continue
+			}
+			var text strings.Builder
+			if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(text.String()) {
+				if !strings.HasPrefix(line, "#") {
+					got.WriteString(line)
+				}
+			}
+		}
+	}
+	if got.String() != want.String() {
+		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want.String())
+	}
+}
+
+func TestRequestsAreCounted(t *testing.T) {
+	m := newMeter()
+	m.take(
+		call("echo"), call("echo"),
+		asked{route: "a/birth", http: corev3.RequestMethod_POST, method: "initialize", era: "legacy", verdict: "allow", session: "t", code: 200},
+		asked{route: "a/modern", http: corev3.RequestMethod_POST, method: "no/method", era: "modern", verdict: "allow", code: 404},
+		asked{route: "a/session", http: corev3.RequestMethod_POST, verdict: "allow", code: 202},
+		asked{route: "a/session", http: corev3.RequestMethod_POST, verdict: "too_large", code: 413},
+		asked{route: "a/session", http: corev3.RequestMethod_GET, verdict: "allow", code: 0, flags: &dataaccesslogv3.ResponseFlags{DownstreamRemoteReset: true}},
+		asked{route: "a/session", http: corev3.RequestMethod_PUT, code: 777},
+		// The external processor was away: nothing but the route is known.
+		asked{route: "a/session", http: corev3.RequestMethod_POST, code: 503, flags: &dataaccesslogv3.ResponseFlags{UnauthorizedDetails: &dataaccesslogv3.ResponseFlags_Unauthorized{}}},
+		asked{path: "/adapters/unknown/mcp?x=1", http: corev3.RequestMethod_POST, code: 404},
+		asked{code: 400}, // what could not be read
+		asked{path: "/adapters/a", http: corev3.RequestMethod_GET, code: 200},
+		asked{path: "/adapters/a/b/mcp", http: corev3.RequestMethod_GET, code: 200},
+	)
+	m.want(t, `
+		mooring_era_requests_total{adapter="",era="unknown"} 2
+		mooring_era_requests_total{adapter="a",era="legacy"} 3
+		mooring_era_requests_total{adapter="a",era="modern"} 1
+		mooring_era_requests_total{adapter="a",era="unknown"} 5
+		mooring_request_bytes_total{adapter=""} 60
+		mooring_request_bytes_total{adapter="a"} 270
+		mooring_requests_total{adapter="",code="400",method="unseen"} 1
+		mooring_requests_total{adapter="",code="404",method="unseen"} 1
+		mooring_requests_total{adapter="a",code="0",method="GET"} 1
+		mooring_requests_total{adapter="a",code="200",method="initialize"} 1
+		mooring_requests_total{adapter="a",code="200",method="tools/call"} 2
+		mooring_requests_total{adapter="a",code="202",method="response"} 1
+		mooring_requests_total{adapter="a",code="404",method="other"} 1
+		mooring_requests_total{adapter="a",code="413",method="unseen"} 1
+		mooring_requests_total{adapter="a",code="503",method="unseen"} 1
+		mooring_requests_total{adapter="a",code="other",method="other"} 1
+		mooring_response_bytes_total{adapter=""} 14
+		mooring_response_bytes_total{adapter="a"} 63
+		mooring_response_flags_total{adapter="a",flag="DR"} 1
+		mooring_response_flags_total{adapter="a",flag="UAEX"} 1
+		mooring_sessions_active{adapter="a"} 2
+		mooring_tool_requests_total{adapter="a",code="200",tool="echo"} 2
+	`, "mooring_requests_total", "mooring_era_requests_total", "mooring_request_bytes_total", "mooring_response_bytes_total",
+		"mooring_response_flags_total", "mooring_tool_requests_total", "mooring_sessions_active")
+}
+
+// TestSeriesStayFlat: whatever clients choose, the number of series does not
+// grow.
+func TestSeriesStayFlat(t *testing.T) {
+	m := newMeter()
+	refused := call("")
+	refused.code, refused.verdict, refused.session = 403, "tool_denied", ""
+	called, denied := call("").entry(), refused.entry()
+	unknown := asked{http: corev3.RequestMethod_POST, code: 404}.entry()
+	odd := asked{route: "a/birth", http: corev3.RequestMethod_POST}.entry()
+	tell := func(entry *dataaccesslogv3.HTTPAccessLogEntry, name string, keys ...string) {
+		fields := entry.GetCommonProperties().GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()
+		for _, key := range keys {
+			fields[key] = structpb.NewStringValue(name)
+		}
+		m.Take(entry)
+	}
+	hostile := func(i int) {
+		name := fmt.Sprintf("hostile%d", i)
+		tell(called, name, contract.MetadataTool)
+		tell(denied, name, contract.MetadataTool)
+		unknown.Request.Path = "/adapters/" + name + "/mcp"
+		tell(unknown, name)
+		odd.Response.ResponseCode.Value = uint32(i % 1000)
+		tell(odd, name, contract.MetadataMethod, contract.MetadataEra, contract.MetadataVerdict)
+		m.drain()
+	}
+	for i := range 1000 {
+		hostile(i)
+	}
+	before := testutil.CollectAndCount(m.reg)
+	for i := range 100_000 {
+		hostile(1000 + i)
+	}
+	after, err := testutil.GatherAndCount(m.reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := testutil.GatherAndCount(m.reg, "mooring_tool_requests_total")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each tool that was shown, and the rest, with each code.
+	if before != after || first > 2*(maxTools+1) {
+		t.Errorf("%d series became %d; of tools there are %d", before, after, first)
+	}
+	t.Logf("%d series", after)
+}
+
+// TestAdaptersAreBounded: routes are the control plane's, and still there is a
+// bound.
+func TestAdaptersAreBounded(t *testing.T) {
+	m := newMeter()
+	entry := call("echo").entry()
+	for i := range maxAdapters + 100 {
+		entry.CommonProperties.RouteName = fmt.Sprintf("a%d/birth", i)
+		m.Take(entry)
+		m.drain()
+	}
+	if n, err := testutil.GatherAndCount(m.reg, "mooring_requests_total"); err != nil || n != maxAdapters+1 {
+		t.Errorf("%d series, error %v", n, err)
+	}
+}
+
+func TestSeriesOfQuietAdaptersGo(t *testing.T) {
+	m := newMeter()
+	b := call("echo")
+	b.route = "b/birth"
+	m.take(call("echo"), b)
+	m.clock = m.clock.Add(50 * time.Minute)
+	m.take(call("echo"))
+	m.clock = m.clock.Add(15 * time.Minute)
+	m.sweep()
+	m.want(t, `
+		mooring_requests_total{adapter="a",code="200",method="tools/call"} 2
+		mooring_sessions_active{adapter="a"} 0
+		mooring_tool_requests_total{adapter="a",code="200",tool="echo"} 2
+	`, "mooring_requests_total", "mooring_tool_requests_total", "mooring_sessions_active")
+	if fmt.Sprint(m.gone) != "[b]" || m.sessions != 0 {
+		t.Errorf("gone: %v; %d sessions are left", m.gone, m.sessions)
+	}
+}
+
+func TestSessionsAndStreams(t *testing.T) {
+	m := newMeter()
+	second, ended := call("echo"), call("echo")
+	second.session, ended.session = "two", "three"
+	m.take(call("echo"), second, ended)
+	m.Opened("a", "stream")
+	m.Opened("a", "other")
+	m.Opened("a", "")
+	m.want(t, `
+		mooring_sessions_active{adapter="a"} 3
+		mooring_streams_active{adapter="a"} 2
+	`, "mooring_sessions_active", "mooring_streams_active")
+
+	m.take(asked{route: "a/session", http: corev3.RequestMethod_DELETE, verdict: "allow", session: "three", code: 200})
+	m.clock = m.clock.Add(2 * time.Minute)
+	m.take(
+		asked{id: "stream", route: "a/session", http: corev3.RequestMethod_GET, session: "s", open: true},
+		asked{id: "unknown", route: "a/session", http: corev3.RequestMethod_GET, session: "s", open: true},
+	)
+	m.clock = m.clock.Add(2 * time.Minute)
+	m.sweep() // nothing was heard of "other"
+	m.want(t, `
+		mooring_sessions_active{adapter="a"} 2
+		mooring_streams_active{adapter="a"} 2
+	`, "mooring_sessions_active", "mooring_streams_active")
+
+	m.clock = m.clock.Add(2 * time.Minute)
+	m.take(asked{id: "stream", route: "a/session", http: corev3.RequestMethod_GET, session: "s", code: 200})
+	m.want(t, `
+		mooring_requests_total{adapter="a",code="200",method="DELETE"} 1
+		mooring_requests_total{adapter="a",code="200",method="GET"} 1
+		mooring_requests_total{adapter="a",code="200",method="tools/call"} 3
+		mooring_sessions_active{adapter="a"} 1
+		mooring_streams_active{adapter="a"} 1
+	`, "mooring_requests_total", "mooring_sessions_active", "mooring_streams_active")
+}
+
+func TestTheQueueIsBounded(t *testing.T) {
+	m := newMeter()
+	for range queued + 7 {
+		m.Take(call("echo").entry())
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.Run(ended); err != nil { // what is queued is counted
+		t.Error(err)
+	}
+	m.want(t, fmt.Sprintf(`
+		mooring_access_log_dropped_total 7
+		mooring_requests_total{adapter="a",code="200",method="tools/call"} %d
+	`, queued), "mooring_requests_total", "mooring_access_log_dropped_total")
+}
+
+func TestExemplars(t *testing.T) {
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for header, want := range map[string]string{
+		"00-" + id + "-00f067aa0ba902b7-01":      id,
+		"00-" + id + "-00f067aa0ba902b7-01-more": id,
+		"":                                       "",
+		"00-" + strings.ToUpper(id) + "-00f067aa0ba902b7-01":     "",
+		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "",
+		"00-" + id + "x00f067aa0ba902b7-01":                      "",
+		strings.Repeat("x", 4096):                                "",
+		"00-\"}\n" + id[4:] + "-00f067aa0ba902b7-01":             "",
+	} {
+		if got := traceOf(header); got != want {
+			t.Errorf("%q: %q", header, got)
+		}
+	}
+	m := newMeter()
+	traced := call("echo")
+	traced.trace = "00-" + id + "-00f067aa0ba902b7-01"
+	m.take(traced)
+	families, err := m.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "mooring_request_duration_seconds" {
+			continue
+		}
+		for _, bucket := range family.GetMetric()[0].GetHistogram().GetBucket() {
+			if e := bucket.GetExemplar(); e != nil && e.GetLabel()[0].GetValue() == id {
+				return
+			}
+		}
+	}
+	t.Error("no exemplar has the trace")
+}
+
+func TestNames(t *testing.T) {
+	m := newMeter()
+	m.take(call("echo"))
+	problems, err := testutil.GatherAndLint(m.reg)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, error %v", []promlint.Problem(problems), err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("a/session", "/mcp", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tools/call", uint32(200))
+	f.Add("", "/adapters/a/mcp", "", "", uint32(0))
+	f.Fuzz(func(t *testing.T, route, path, trace, method string, code uint32) {
+		r, ok := read(asked{route: route, path: path, trace: trace, method: method, tool: method, code: code, http: corev3.RequestMethod_POST}.entry())
+		if ok && (len(r.trace) != 0 && len(r.trace) != 32 || len(codeLabel(r.code)) > 5) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
