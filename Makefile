@@ -67,8 +67,9 @@ golden: ## rewrite the golden files; read their diff like code
 	$(GO) test $(addprefix ./,$(GOLDEN)) -run Golden -update
 
 .PHONY: bench
-bench: prerequisites tools build ## compare calls through Mooring with calls through plain Envoy
-	$(GO) run ./envoy/e2e/bench --programs $(BIN) --envoy $(TOOLS)/bin/envoy
+bench: prerequisites tools build ## compare calls through Mooring with calls through plain Envoy; BENCH=flags (docs/performance.md)
+	@$(GO) build -o $(CURDIR)/.build/bench/ ./envoy/e2e/bench ./xds/internal/benchplane
+	.build/bench/bench --programs $(BIN) --plane .build/bench/benchplane --envoy $(TOOLS)/bin/envoy $(BENCH)
 
 .PHONY: lint
 lint: ## look for mistakes that the compiler lets pass

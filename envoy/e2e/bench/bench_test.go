@@ -1,32 +1,57 @@
 package main
 
 import (
-	"context"
-	"net/http"
+	"bytes"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestLoadChecksAnswers measures the server directly, which needs no program.
 func TestLoadChecksAnswers(t *testing.T) {
-	backend, err := startBackend()
+	server, err := startBackend()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer backend.Close()
-	ways := []way{{name: "direct", url: "http://" + backend.Addr() + "/mcp", pids: []int{os.Getpid()}}}
-	results, err := measure(t.Context(), Config{Rounds: 2, Duration: 20 * time.Millisecond}, ways, 200, 2)
+	defer server.close()
+	direct := way{name: "direct", url: "http://" + server.addr() + "/mcp", parts: []part{{"self", os.Getpid()}}}
+	all, closeAll, err := connect(t.Context(), []way{direct, direct}, 70_000, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(results[0].latencies) == 0 || results[0].elapsed < 40*time.Millisecond {
-		t.Errorf("%d calls in %v", len(results[0].latencies), results[0].elapsed)
+	defer closeAll()
+	results, err := measure(t.Context(), Config{Rounds: 2, Duration: 20 * time.Millisecond}, all)
+	if err != nil {
+		t.Fatal(err)
 	}
-	c := &client{http: http.DefaultClient, url: ways[0].url, text: "needs \\u0065scaping"}
-	if _, err := c.call(context.Background()); err == nil {
+	for _, r := range results {
+		if len(r.rounds) != 2 || r.rate() <= 0 || r.memory[0] == 0 || ratio(r, r) != 1 {
+			t.Errorf("measured %+v", r)
+		}
+	}
+	if err := loadCalls(t.Context(), all[0], 10*calls); err != nil {
+		t.Error(err)
+	}
+	c := all[0].clients[0]
+	c.text = []byte(`"}}} is no text that the server gives back`)
+	if _, err := c.echo(); err == nil {
 		t.Error("a wrong answer passes")
+	}
+}
+
+func TestServerRefusesWhatIsNotOfItsClients(t *testing.T) {
+	var out bytes.Buffer
+	if _, _, err := respond(&out, "POST", []byte(`{"id":1,"method":"other"}`)); err == nil {
+		t.Error("an unknown method is answered")
+	}
+	if status, _, err := respond(&out, "GET", nil); status != 405 || err != nil {
+		t.Errorf("a GET is answered with %d, %v", status, err)
 	}
 }
 
@@ -37,6 +62,29 @@ func TestPercentile(t *testing.T) {
 	}
 	if p50, p99 := percentile(all, 50), percentile(all, 99); p50 != 50*time.Millisecond || p99 != 99*time.Millisecond {
 		t.Errorf("p50 %v, p99 %v", p50, p99)
+	}
+	if even, odd := median([]float64{4, 1, 3, 2}), median([]float64{9, 1, 2}); even != 2.5 || odd != 2 {
+		t.Errorf("medians %v and %v", even, odd)
+	}
+}
+
+// TestSpread: all connections together use every one of few adapters, and as
+// many of many as there are sessions.
+func TestSpread(t *testing.T) {
+	for count, want := range map[int]int{fewAdapters: fewAdapters, 10_000: growthConnections * sessionsEach} {
+		used := map[string]bool{}
+		for client := range growthConnections {
+			paths := spread(client, count)
+			if len(paths) != sessionsEach {
+				t.Fatalf("%d sessions", len(paths))
+			}
+			for _, path := range paths {
+				used[path] = true
+			}
+		}
+		if len(used) != want || !used[endpoint("bench-0")] || used[endpoint(fmt.Sprintf("bench-%d", count))] {
+			t.Errorf("%d of %d adapters are used", len(used), count)
+		}
 	}
 }
 

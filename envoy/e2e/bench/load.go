@@ -1,153 +1,157 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// result is what was measured of one way.
-type result struct {
+// calls is how many calls a client makes between looks at the clock of a load
+// that is bounded by their number.
+const calls = 100
+
+// sample is what one way did in one round.
+type sample struct {
 	elapsed   time.Duration
 	latencies []time.Duration
-	cpu       time.Duration
+	// cpu is the time of each of the way's parts.
+	cpu []time.Duration
 }
 
-// client is one connection with a session of its own.
-type client struct {
-	http    *http.Client
-	url     string
-	session string
-	text    string
-	nextID  int64
+// rate is calls per second.
+func (s sample) rate() float64 { return float64(len(s.latencies)) / s.elapsed.Seconds() }
+
+// perCall is the CPU time of all parts for one call.
+func (s sample) perCall() time.Duration {
+	var total time.Duration
+	for _, cpu := range s.cpu {
+		total += cpu
+	}
+	return total / time.Duration(max(len(s.latencies), 1))
 }
 
-// measure runs all ways one after the other, again and again, so that whatever
-// else the machine does falls on all alike.
-func measure(ctx context.Context, cfg Config, ways []way, size, connections int) ([]result, error) {
-	results := make([]result, len(ways))
-	clients := make([][]*client, len(ways))
-	for i, w := range ways {
-		for range connections {
-			c := &client{
-				http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 30 * time.Second},
-				url:  w.url, text: strings.Repeat("m", size),
-			}
-			defer c.http.CloseIdleConnections()
-			if err := c.initialize(ctx); err != nil {
-				return nil, fmt.Errorf("%s: %w", w.name, err)
-			}
-			clients[i] = append(clients[i], c)
-		}
+// connected is a way and its clients.
+type connected struct {
+	way
+	clients []*client
+}
+
+// measured are the samples of one way, one of each round, and its memory after
+// them.
+type measured struct {
+	way
+	rounds []sample
+	memory []int64
+}
+
+// measure runs all ways one after the other, again and again and each time
+// another one first, so that whatever else the machine does falls on all alike.
+func measure(ctx context.Context, cfg Config, all []connected) ([]measured, error) {
+	out := make([]measured, len(all))
+	for i, w := range all {
+		out[i].way = w.way
 	}
 	for round := range cfg.Rounds + 1 {
-		for i, w := range ways {
-			r, err := load(ctx, clients[i], w, cfg.Duration)
+		for k := range all {
+			i := (k + round) % len(all)
+			s, err := load(ctx, all[i], cfg.Duration)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", w.name, err)
+				return nil, fmt.Errorf("%s: %w", all[i].name, err)
 			}
 			if round > 0 { // the first warms up
-				results[i].add(r)
+				out[i].rounds = append(out[i].rounds, s)
 			}
 		}
 	}
-	return results, nil
+	for i := range out {
+		memory, err := memoryOf(out[i].parts)
+		if err != nil {
+			return nil, err
+		}
+		out[i].memory = memory
+	}
+	return out, nil
 }
 
-func (r *result) add(more result) {
-	r.elapsed += more.elapsed
-	r.cpu += more.cpu
-	r.latencies = append(r.latencies, more.latencies...)
+// connect dials each way so many times.
+func connect(ctx context.Context, ways []way, size, connections int) ([]connected, func(), error) {
+	all := make([]connected, len(ways))
+	closeAll := func() {
+		for _, w := range all {
+			for _, c := range w.clients {
+				c.close()
+			}
+		}
+	}
+	for i, w := range ways {
+		all[i].way = w
+		for k := range connections {
+			c, err := dial(ctx, w, w.pathsOf(k), size)
+			if err != nil {
+				closeAll()
+				return nil, nil, fmt.Errorf("%s: %w", w.name, err)
+			}
+			all[i].clients = append(all[i].clients, c)
+		}
+	}
+	return all, closeAll, nil
 }
 
 // load calls on all connections at once for a while.
-func load(ctx context.Context, clients []*client, w way, d time.Duration) (result, error) {
-	before, err := cpuOf(w.processes())
+func load(ctx context.Context, w connected, d time.Duration) (sample, error) {
+	before, err := cpuOf(w.parts)
 	if err != nil {
-		return result{}, err
+		return sample{}, err
 	}
-	latencies := make([][]time.Duration, len(clients))
+	latencies := make([][]time.Duration, len(w.clients))
 	begin := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
-	for i, c := range clients {
+	for i, c := range w.clients {
 		group.Go(func() error {
-			for time.Since(begin) < d {
-				took, err := c.call(ctx)
+			for time.Since(begin) < d && ctx.Err() == nil {
+				took, err := c.echo()
 				if err != nil {
 					return err
 				}
 				latencies[i] = append(latencies[i], took)
 			}
-			return nil
+			return ctx.Err()
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return result{}, err
+		return sample{}, err
 	}
 	elapsed := time.Since(begin)
-	after, err := cpuOf(w.processes())
+	after, err := cpuOf(w.parts)
 	if err != nil {
-		return result{}, err
+		return sample{}, err
 	}
-	return result{elapsed: elapsed, cpu: after - before, latencies: slices.Concat(latencies...)}, nil
+	for i := range after {
+		after[i] -= before[i]
+	}
+	return sample{elapsed: elapsed, cpu: after, latencies: slices.Concat(latencies...)}, nil
 }
 
-func (c *client) initialize(ctx context.Context) error {
-	const body = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",` +
-		`"capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`
-	res, text, err := c.post(ctx, []byte(body))
-	if err != nil {
-		return err
+// loadCalls makes so many calls on all connections together.
+func loadCalls(ctx context.Context, w connected, count int) error {
+	var left atomic.Int64
+	left.Store(int64(count))
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range w.clients {
+		group.Go(func() error {
+			for left.Add(-calls) >= 0 && ctx.Err() == nil {
+				for range calls {
+					if _, err := c.echo(); err != nil {
+						return err
+					}
+				}
+			}
+			return ctx.Err()
+		})
 	}
-	if c.session = res.Header.Get("Mcp-Session-Id"); res.StatusCode != http.StatusOK || c.session == "" {
-		return fmt.Errorf("initialize: status %d: %s", res.StatusCode, text)
-	}
-	res, text, err = c.post(ctx, []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))
-	if err == nil && res.StatusCode != http.StatusAccepted {
-		err = fmt.Errorf("initialized: status %d: %s", res.StatusCode, text)
-	}
-	return err
-}
-
-// call makes one call and checks its answer, which an event may be around.
-func (c *client) call(ctx context.Context) (time.Duration, error) {
-	c.nextID++
-	request, want := callOf(c.nextID, c.text), resultOf(c.nextID, c.text)
-	begin := time.Now()
-	res, text, err := c.post(ctx, request)
-	took := time.Since(begin)
-	if err != nil {
-		return 0, err
-	}
-	if res.StatusCode != http.StatusOK || !bytes.Contains(text, want) {
-		return 0, fmt.Errorf("call: status %d, a wrong answer of %d bytes: %.200s", res.StatusCode, len(text), text)
-	}
-	return took, nil
-}
-
-func (c *client) post(ctx context.Context, body []byte) (*http.Response, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json, text/event-stream")
-	if c.session != "" {
-		req.Header.Set("Mcp-Session-Id", c.session)
-		req.Header.Set("Mcp-Protocol-Version", "2025-11-25")
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	return res, text, err
+	return group.Wait()
 }

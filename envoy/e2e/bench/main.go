@@ -1,6 +1,6 @@
-// Command bench compares tools/call through Mooring with the same call through
-// plain Envoy, through plain Envoy and a bridge, and without anything between,
-// in interleaved rounds of one run. Every answer is checked. Load generator and
+// Command bench measures what Mooring costs: tools/call through it, compared
+// with the same call through plain Envoy and without anything between, in
+// interleaved rounds of one run. Every answer is checked. Load generator and
 // server run on the same machine as what is measured, so that the ratios mean
 // more than the numbers.
 package main
@@ -10,24 +10,45 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
 )
 
+// The measurements.
+const (
+	measureGateway  = "gateway"
+	measureBridge   = "bridge"
+	measureMemory   = "memory"
+	measureAdapters = "adapters"
+)
+
 // Config is what the flags say.
 type Config struct {
-	Programs string        `required:"" type:"existingdir" help:"Folder of the built programs."`
-	Envoy    string        `required:"" type:"existingfile" help:"Envoy to run."`
-	Rounds   int           `default:"5" help:"Rounds for each size and number of connections."`
-	Duration time.Duration `default:"1s" help:"How long each way is measured in a round."`
+	Programs    string        `required:"" type:"existingdir" help:"Folder of the built programs."`
+	Plane       string        `required:"" type:"existingfile" help:"The built program xds/internal/benchplane."`
+	Envoy       string        `required:"" type:"existingfile" help:"Envoy to run."`
+	Measure     []string      `default:"gateway,bridge" enum:"gateway,bridge,memory,adapters" help:"What to measure: the gateway's own cost, all with a bridge, memory over many calls, many adapters (${default})."`
+	Rounds      int           `default:"8" help:"Rounds for each size and number of connections (${default})."`
+	Duration    time.Duration `default:"500ms" help:"How long each way is measured in a round (${default})."`
+	Sizes       []int         `default:"200,65536" help:"Bytes there and back (${default})."`
+	Connections []int         `help:"Numbers of connections (those that the measurement is made for)."`
+	Calls       int           `default:"1000000" help:"Calls of the measurement of memory (${default})."`
+	Adapters    int           `default:"10000" help:"How many the many adapters are (${default})."`
+	Profile     string        `placeholder:"FILE" help:"Keep a CPU profile of extproc, of 30 seconds of the gateway's measurement (none)."`
 }
 
 // Validate names what is wrong.
 func (c *Config) Validate() error {
 	if c.Rounds < 1 || c.Duration < 10*time.Millisecond {
 		return fmt.Errorf("at least one round of 10ms is needed")
+	}
+	if c.Calls < calls || c.Adapters < 1 {
+		return fmt.Errorf("at least %d calls and an adapter are needed", calls)
+	}
+	if len(c.Sizes) == 0 || slices.Min(c.Sizes) < 1 || len(c.Connections) > 0 && slices.Min(c.Connections) < 1 {
+		return fmt.Errorf("sizes and numbers of connections must be positive")
 	}
 	return nil
 }
@@ -40,35 +61,25 @@ func main() {
 	parsed.FatalIfErrorf(run(ctx, cfg))
 }
 
-// run measures all scenarios and prints them as they come.
+// run makes all measurements and prints them as they come.
 func run(ctx context.Context, cfg Config) error {
-	backend, err := startBackend()
-	if err != nil {
-		return err
+	for _, name := range cfg.Measure {
+		measurement := map[string]func(context.Context, *stage) error{
+			measureGateway: gatewayCost, measureBridge: bridgedCost, measureMemory: memoryOverCalls, measureAdapters: manyAdapters,
+		}[name]
+		if err := onStage(ctx, cfg, measurement); err != nil {
+			return fmt.Errorf("measuring %s: %w", name, err)
+		}
 	}
-	defer backend.Close()
+	return nil
+}
+
+// onStage sets a stage for one measurement.
+func onStage(ctx context.Context, cfg Config, measurement func(context.Context, *stage) error) error {
 	s, err := newStage(cfg)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	ways, err := s.ways(ctx, backend.Addr())
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d CPUs, %d rounds of %v for each way; CPU is that of the processes in brackets\n",
-		runtime.NumCPU(), cfg.Rounds, cfg.Duration)
-	for _, w := range ways {
-		fmt.Printf("  %-13s %s\n", w.name, w.what)
-	}
-	for _, size := range []int{200, 64 << 10} {
-		for _, connections := range []int{1, 32} {
-			results, err := measure(ctx, cfg, ways, size, connections)
-			if err != nil {
-				return err
-			}
-			report(size, connections, ways, results)
-		}
-	}
-	return nil
+	return measurement(ctx, s)
 }

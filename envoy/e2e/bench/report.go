@@ -3,30 +3,92 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
-// report prints one table. The ratios are shares of the throughput of plain
-// Envoy, alone and with a bridge behind it, which every adapter has.
-func report(size, connections int, ways []way, results []result) {
-	fmt.Printf("\ntools/call, %d B there and back, %d connections\n", size, connections)
-	fmt.Printf("  %-13s %10s %10s %10s %14s %10s %14s\n",
-		"", "calls/s", "p50", "p99", "CPU-s/1000", "/ envoy", "/ envoy+bridge")
-	rates := map[string]float64{}
-	for i, w := range ways {
-		rates[w.name] = float64(len(results[i].latencies)) / results[i].elapsed.Seconds()
+// report prints one table. The ratios are medians of those of each round, so
+// that a round that the machine disturbed counts as one.
+func report(results []measured, with []string) {
+	fmt.Printf("  %-13s %9s %9s %9s", "", "calls/s", "p50", "p99")
+	for _, name := range with {
+		fmt.Printf(" %14s %9s", "/ "+name, "p50 +")
 	}
-	for i, w := range ways {
-		r := results[i]
-		slices.Sort(r.latencies)
-		cpu := "-"
-		if len(w.processes()) > 0 {
-			cpu = fmt.Sprintf("%.3f", r.cpu.Seconds()*1000/float64(len(r.latencies)))
+	fmt.Printf("  %s\n", "CPU-s/1000; memory")
+	for _, r := range results {
+		all := r.latencies()
+		fmt.Printf("  %-13s %9.0f %9s %9s", r.name, r.rate(), percentile(all, 50), percentile(all, 99))
+		for _, name := range with {
+			base := results[slices.IndexFunc(results, func(r measured) bool { return r.name == name })]
+			fmt.Printf(" %14.2f %9s", ratio(r, base), percentile(all, 50)-percentile(base.latencies(), 50))
 		}
-		fmt.Printf("  %-13s %10.0f %10s %10s %14s %10.2f %14.2f\n", w.name, rates[w.name],
-			percentile(r.latencies, 50), percentile(r.latencies, 99), cpu,
-			rates[w.name]/rates[wayEnvoy], rates[w.name]/rates[wayEnvoyBridge])
+		fmt.Printf("  %s\n", r.costs())
 	}
+}
+
+// latencies are those of all rounds, sorted.
+func (m measured) latencies() []time.Duration {
+	var all []time.Duration
+	for _, s := range m.rounds {
+		all = append(all, s.latencies...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// rate is the median of calls per second.
+func (m measured) rate() float64 {
+	rates := make([]float64, 0, len(m.rounds))
+	for _, s := range m.rounds {
+		rates = append(rates, s.rate())
+	}
+	return median(rates)
+}
+
+// ratio is the median of m's share of base's throughput in the same round.
+func ratio(m, base measured) float64 {
+	ratios := make([]float64, 0, len(m.rounds))
+	for i, s := range m.rounds {
+		ratios = append(ratios, s.rate()/base.rounds[i].rate())
+	}
+	return median(ratios)
+}
+
+// costs are CPU time, of all calls of all rounds, and memory of each part.
+func (m measured) costs() string {
+	if len(m.parts) == 0 {
+		return "-"
+	}
+	count := len(m.latencies())
+	var total float64
+	var each []string
+	for i, p := range m.parts {
+		var cpu time.Duration
+		for _, s := range m.rounds {
+			cpu += s.cpu[i]
+		}
+		seconds := cpu.Seconds() * 1000 / float64(max(count, 1))
+		total += seconds
+		each = append(each, fmt.Sprintf("%s %.3f", p.name, seconds))
+	}
+	return fmt.Sprintf("%.3f (%s); %s", total, strings.Join(each, ", "), eachMemory(m.parts, m.memory))
+}
+
+// eachMemory are the sizes of the parts in memory.
+func eachMemory(parts []part, memory []int64) string {
+	var each []string
+	for i, p := range parts {
+		each = append(each, fmt.Sprintf("%s %d MiB", p.name, memory[i]>>20))
+	}
+	return strings.Join(each, ", ")
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	if n := len(values); n%2 == 0 {
+		return (values[n/2-1] + values[n/2]) / 2
+	}
+	return values[len(values)/2]
 }
 
 // percentile is of sorted values, of which there is at least one.

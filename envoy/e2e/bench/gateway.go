@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/bootstrap"
+)
+
+// gateway is Mooring's data path, Envoy and extproc, in front of the server,
+// with no bridge between.
+type gateway struct {
+	address, token string
+	parts          []part
+	// ops is the socket of extproc's profiles.
+	ops string
+}
+
+// startGateway starts one for the adapters. It takes the name for its files.
+func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec) (*gateway, error) {
+	token, err := issuer.token()
+	if err != nil {
+		return nil, err
+	}
+	listen, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	opsListen, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	socket := func(part string) string { return s.path(name + "-" + part + ".sock") }
+	extProc, err := s.startExtProc(name, issuer, listen, socket)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(specs)
+	if err != nil {
+		return nil, fmt.Errorf("writing adapters: %w", err)
+	}
+	path, err := s.write(name+"-adapters.json", string(text))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.start(name+"-plane", exec.Command(s.cfg.Plane, "--adapters", path, "--endpoint", s.backend.addr(),
+		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen)); err != nil {
+		return nil, err
+	}
+	config, err := bootstrap.Render(bootstrap.Config{
+		NodeID: "mooring", NodeCluster: "mooring", AdminSocket: socket("admin"), ADSSocket: socket("ads"),
+		APISocket: socket("api"), XDSOpsSocket: socket("xds-ops"),
+		ExtProcSocket: socket("extproc"), ExtProcOpsSocket: socket("extproc-ops"), MaxConnections: 10_000,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if path, err = s.write(name+"-envoy.yaml", string(config)); err != nil {
+		return nil, err
+	}
+	p, err := s.start(name+"-envoy", exec.Command(s.cfg.Envoy, "--config-path", path, "--disable-hot-restart", "--log-level", "warning"))
+	if err != nil {
+		return nil, err
+	}
+	return &gateway{
+		address: listen, token: token, parts: []part{{"envoy", p.PID()}, extProc}, ops: socket("extproc-ops"),
+	}, nil
+}
+
+func (s *stage) startExtProc(name string, issuer *issuer, listen string, socket func(string) string) (part, error) {
+	auth, err := s.write(name+"-auth.yaml", issuer.config())
+	if err != nil {
+		return part{}, err
+	}
+	keys := s.path(name + "-keys")
+	if err := os.Mkdir(keys, 0o700); err != nil {
+		return part{}, fmt.Errorf("preparing: %w", err)
+	}
+	if out, err := exec.Command(s.program("extproc"), "make-key", "--session-keys", keys).CombinedOutput(); err != nil {
+		return part{}, fmt.Errorf("making a session key: %w: %s", err, out)
+	}
+	p, err := s.start(name+"-extproc", exec.Command(s.program("extproc"), "--socket", socket("extproc"), "--ops-socket", socket("extproc-ops"),
+		"--session-keys", keys, "--public-url", "http://"+listen, "--listen", listen,
+		"--auth", auth, "--api-keys", s.path(name+"-api-keys"), "--log-level", "warn"))
+	if err != nil {
+		return part{}, err
+	}
+	return part{"extproc", p.PID()}, nil
+}
+
+// way is that to one of the adapters.
+func (g *gateway) way(name, what, adapter string) way {
+	return way{name: name, what: what, url: "http://" + g.address + endpoint(adapter), token: g.token, parts: g.parts}
+}
+
+func endpoint(adapter string) string { return "/adapters/" + adapter + "/mcp" }
+
+// spec is an adapter that callers may use.
+func spec(name string) adapters.Spec {
+	return adapters.Spec{
+		Name: name, ImageName: "bench", ImageVersion: "1", ReplicaCount: 1, RequiredRoles: []string{role},
+	}
+}
