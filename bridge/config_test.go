@@ -18,6 +18,9 @@ func TestValidate(t *testing.T) {
 		"both":      {func(c *Config) { c.ProxyURL = "https://x/mcp" }, "exclude each other"},
 		"args only": {func(c *Config) { c.Command, c.ProxyURL, c.Args = "", "https://x/mcp", "a" }, "no use"},
 		"quote":     {func(c *Config) { c.Args = `"a` }, "MCP_ARGS"},
+		"many":      {func(c *Config) { c.Args = strings.Repeat("a ", 65) }, "more than 64 arguments"},
+		"long":      {func(c *Config) { c.Args = strings.Repeat("a", 513) }, "longer than 512 characters"},
+		"break":     {func(c *Config) { c.Args = "'a\nb'" }, "line break"},
 		"url":       {func(c *Config) { c.Command, c.ProxyURL = "", "ftp://x" }, "MCP_PROXY_URL"},
 		"loopback": {func(c *Config) {
 			c.Command, c.ProxyURL, c.AllowLoopback = "", "http://127.0.0.1/mcp", false

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/policy"
 )
 
@@ -192,6 +193,10 @@ func TestLaunchRules(t *testing.T) {
 		`{"MCP_COMMAND":"npx","AZURE_FEDERATED_TOKEN_FILE":"x"}`:   "#/environmentVariables/AZURE_FEDERATED_TOKEN_FILE",
 		`{"MCP_COMMAND":"npx","MCP_PROXY_URL":"http://127.0.0.1"}`: "#/environmentVariables",
 		`{}`: "#/environmentVariables",
+		`{"MCP_COMMAND":"npx","MCP_ARGS":"` + strings.Repeat("a ", launch.MaxArgs+1) + `"}`:    "#/environmentVariables/MCP_ARGS",
+		`{"MCP_COMMAND":"npx","MCP_ARGS":"` + strings.Repeat("a", launch.MaxArgRunes+1) + `"}`: "#/environmentVariables/MCP_ARGS",
+		`{"MCP_COMMAND":"npx","MCP_ARGS":"'a\nb'"}`:                                            "#/environmentVariables/MCP_ARGS",
+		`{"MCP_COMMAND":"npx","MCP_ARGS":"[\"a\\u0000\"]"}`:                                    "#/environmentVariables/MCP_ARGS",
 	} {
 		body := strings.Replace(minimal("one", ""), `{"MCP_COMMAND":"npx"}`, env, 1)
 		p := f.must(t, 400, "alice", "POST", "/adapters", body).problem(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // The bounds of SplitArgs.
@@ -12,7 +13,9 @@ const (
 	// MaxArgsBytes is the longest text that SplitArgs takes.
 	MaxArgsBytes = 64 << 10
 	// MaxArgs is the largest number of words that SplitArgs returns.
-	MaxArgs = 1024
+	MaxArgs = 64
+	// MaxArgRunes is the longest word that SplitArgs returns, in characters.
+	MaxArgRunes = 512
 )
 
 // SplitArgs splits s into words as a POSIX shell does, without being one:
@@ -23,7 +26,8 @@ const (
 //
 // A text that is a JSON array of strings is taken as such an array instead. An
 // empty text is no words. It is an error when a quote is not closed, when the
-// text ends in a backslash, holds a NUL, or exceeds MaxArgsBytes or MaxArgs.
+// text ends in a backslash, when a word holds a NUL or a line break, and when
+// MaxArgsBytes, MaxArgs or MaxArgRunes is exceeded.
 func SplitArgs(s string) ([]string, error) {
 	if len(s) > MaxArgsBytes {
 		return nil, fmt.Errorf("arguments are longer than %d bytes", MaxArgsBytes)
@@ -62,9 +66,14 @@ func checkWords(words []string) ([]string, error) {
 	if len(words) > MaxArgs {
 		return nil, fmt.Errorf("there are more than %d arguments", MaxArgs)
 	}
-	for _, w := range words {
-		if strings.IndexByte(w, 0) >= 0 {
-			return nil, errors.New("an argument holds a NUL character")
+	for i, w := range words {
+		switch {
+		case strings.IndexByte(w, 0) >= 0:
+			return nil, fmt.Errorf("argument %d holds a NUL character", i+1)
+		case strings.ContainsAny(w, "\r\n"):
+			return nil, fmt.Errorf("argument %d holds a line break", i+1)
+		case utf8.RuneCountInString(w) > MaxArgRunes:
+			return nil, fmt.Errorf("argument %d is longer than %d characters", i+1, MaxArgRunes)
 		}
 	}
 	return words, nil
