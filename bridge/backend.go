@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +21,6 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
-	"github.com/mooring-mcp/mooring/bridge/internal/remote"
 )
 
 // backend is what serves /mcp: a stdio server or a remote one.
@@ -35,31 +33,9 @@ type backend struct {
 
 func newBackend(cfg Config, environ []string, state *health.Health, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
 	if cfg.ProxyURL != "" {
-		return newRemote(cfg, state, log)
+		return newRemote(cfg, environ, state, reg, log)
 	}
 	return newStdio(cfg, environ, state, reg, log)
-}
-
-func newRemote(cfg Config, state *health.Health, log *slog.Logger) (*backend, error) {
-	u, err := url.Parse(cfg.ProxyURL)
-	if err != nil {
-		return nil, errors.New("MCP_PROXY_URL is not a valid URL")
-	}
-	proxy := remote.New(remote.Config{
-		URL:             u,
-		Policy:          cfg.remotePolicy(),
-		EgressFile:      cfg.Policy,
-		Forward:         cfg.forwarded(),
-		Admit:           state.Admit,
-		MaxBody:         int64(cfg.MaxBodyBytes),
-		ResponseTimeout: cfg.ResponseTimeout,
-		Log:             log,
-	})
-	return &backend{
-		mcp:   proxy,
-		load:  func() health.Load { return health.Load{Sessions: proxy.Sessions(), InFlight: proxy.InFlight()} },
-		parts: []func(context.Context) error{func(ctx context.Context) error { return proxy.Watch(ctx, state) }},
-	}, nil
 }
 
 func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {

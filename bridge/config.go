@@ -40,8 +40,12 @@ type Config struct {
 
 	Process string `env:"MCP_PROCESS" enum:"isolated,shared" default:"isolated" help:"isolated: no two users share a server process. shared: all do."`
 
-	Direct string `env:"MCP_DIRECT" enum:"auto,never" default:"auto" help:"auto: sessions run the program that npx or uvx would run, without it, where that is equal. never: they run the command as it is."`
-	Spares int    `env:"MCP_SPARES" default:"1" help:"Server processes started ahead, for sessions to come; 0 for none. Not with --process shared."`
+	Direct           string `env:"MCP_DIRECT" enum:"auto,never" default:"auto" help:"auto: sessions run the program that npx or uvx would run, without it, where that is equal. never: they run the command as it is."`
+	Spares           int    `env:"MCP_SPARES" default:"1" help:"Server processes started ahead, for sessions to come; 0 for none. Not with --process shared."`
+	WorkloadIdentity bool   `env:"MOORING_WORKLOAD_IDENTITY" help:"Send the remote server a bearer token of this workload: that of --token-file, or one of Entra ID by the variables of Azure's webhook (AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST). https only."`
+	TokenFile        string `env:"MOORING_TOKEN_FILE" placeholder:"FILE" help:"Token of this workload for the remote server, read again when it changes."`
+	TokenScope       string `env:"MCP_PROXY_SCOPE" help:"What the token of Entra ID is for. Default: /.default at the remote server's own address."`
+	RemoteRoots      string `env:"MOORING_REMOTE_ROOTS" placeholder:"FILE" help:"Certificates (PEM) of authorities that remote servers may have theirs from, beside the system's."`
 
 	SessionRecovery string `env:"MCP_SESSION_RECOVERY" enum:"resume,fail" default:"resume" help:"resume: sessions outlive their server processes (needs --state-dir). fail: they end with them."`
 	SealingKey      string `placeholder:"FILE" help:"Key of session ids, the same for all replicas; made where absent. Default: in the state folder."`
@@ -91,6 +95,8 @@ func (c Config) Validate() error {
 	default:
 		if err := launch.CheckURL(c.ProxyURL, c.remotePolicy()); err != nil {
 			fault("MCP_PROXY_URL: %w", err)
+		} else if c.WorkloadIdentity && !strings.HasPrefix(strings.ToLower(c.ProxyURL), "https:") {
+			fault("a workload's token is sent by https only, and MCP_PROXY_URL is http")
 		}
 	}
 	if path, ok := strings.CutPrefix(c.Listen, "unix:"); ok && !filepath.IsAbs(path) {

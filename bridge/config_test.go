@@ -25,6 +25,9 @@ func TestValidate(t *testing.T) {
 		"loopback": {func(c *Config) {
 			c.Command, c.ProxyURL, c.AllowLoopback = "", "http://127.0.0.1/mcp", false
 		}, "MCP_PROXY_URL"},
+		"plain token": {func(c *Config) {
+			c.Command, c.ProxyURL, c.WorkloadIdentity = "", "http://server.example/mcp", true
+		}, "https only"},
 		"gateway": {func(c *Config) {
 			c.Command, c.ProxyURL = "", "http://localhost:8080/mcp"
 			c.AllowLoopback, c.DenyDial = true, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080")}

@@ -54,7 +54,7 @@ func ChildEnvironment(environ []string, instance string) []string {
 // names belong to the server: many servers have settings under that prefix.
 func forBridge(name string) bool {
 	switch name {
-	case CommandVariable, ArgsVariable, ProxyURLVariable, "MCP_LISTEN", "MCP_PROCESS", "MCP_SESSION_RECOVERY", "MCP_PROXY_FORWARD",
+	case CommandVariable, ArgsVariable, ProxyURLVariable, "MCP_LISTEN", "MCP_PROCESS", "MCP_SESSION_RECOVERY", "MCP_PROXY_FORWARD", "MCP_PROXY_SCOPE",
 		"MCP_DIRECT", "MCP_SPARES":
 		return true
 	}

@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,9 +41,8 @@ type AzureConfig struct {
 	// Scope is what the token is for, such as https://server.example/.default.
 	// Required.
 	Scope string
-	// Client is used for requests. Nil means one of its own with the system's
-	// roots.
-	Client *http.Client
+	// TLS is used for requests. Nil means the system's roots.
+	TLS *tls.Config
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -71,6 +71,7 @@ func AzureFromEnvironment(environ []string) AzureConfig {
 type Azure struct {
 	cfg       AzureConfig
 	endpoint  string
+	client    *http.Client
 	assertion *File
 	busy      chan struct{} // holds one while a token is asked for or looked up
 
@@ -100,15 +101,17 @@ func NewAzure(cfg AzureConfig) (*Azure, error) {
 	if err != nil || authority.Scheme != "https" || authority.Host == "" {
 		return nil, errors.New("AZURE_AUTHORITY_HOST is no https URL")
 	}
-	if cfg.Client == nil {
-		cfg.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	return &Azure{
 		cfg: cfg, endpoint: authority.JoinPath(cfg.TenantID, "oauth2/v2.0/token").String(),
 		assertion: NewFile(cfg.TokenFile), busy: make(chan struct{}, 1),
+		client: &http.Client{
+			// A token is asked for once in a while, so no connection is kept.
+			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: cfg.TLS, DisableKeepAlives: true, ForceAttemptHTTP2: true},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}, nil
 }
 
@@ -174,7 +177,7 @@ func (a *Azure) ask(ctx context.Context) (token string, lasts time.Duration, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := a.cfg.Client.Do(req)
+	resp, err := a.client.Do(req)
 	if err != nil {
 		return "", 0, fmt.Errorf("asking for a token: %w", err)
 	}

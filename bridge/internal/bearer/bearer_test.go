@@ -2,6 +2,8 @@ package bearer_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -124,7 +126,9 @@ func azure(t *testing.T, s *sts) (a *bearer.Azure, forward func(time.Duration)) 
 		"AZURE_CLIENT_ID=client", "AZURE_TENANT_ID=tenant", "AZURE_FEDERATED_TOKEN_FILE=" + file, "AZURE_AUTHORITY_HOST=" + s.URL + "/", "OTHER=x",
 	})
 	now := time.Now()
-	cfg.Scope, cfg.Client, cfg.Now = "https://server.example/.default", s.Client(), func() time.Time { return now }
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	cfg.Scope, cfg.TLS, cfg.Now = "https://server.example/.default", &tls.Config{RootCAs: roots}, func() time.Time { return now }
 	a, err := bearer.NewAzure(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -66,6 +66,9 @@ type Config struct {
 	// Born is told of each session whether its server answered initialize
 	// (true), or ended by itself before it did. Nil means nobody.
 	Born func(ok bool)
+	// Elsewhere is how many sessions there are that others serve, for the gauge of
+	// open sessions. Nil means none.
+	Elsewhere func() int
 	// MaxSessions is how many sessions there may be. Zero means 100.
 	MaxSessions int
 	// MaxInFlight is how many requests of one session may be unanswered. Zero
@@ -101,6 +104,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ServesModern == nil {
 		c.ServesModern = func() bool { return c.StartModern != nil }
+	}
+	if c.Elsewhere == nil {
+		c.Elsewhere = func() int { return 0 }
 	}
 	if c.Born == nil {
 		c.Born = func(bool) {}
@@ -148,7 +154,7 @@ type Handler struct {
 func New(cfg Config, reg prometheus.Registerer) *Handler {
 	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true, begun: strings.ToLower(rand.Text()[:6])}
 	h.workers.all = make(map[workerKey]*worker)
-	h.metrics = newMetrics(reg, h.Sessions)
+	h.metrics = newMetrics(reg, func() int { return h.Sessions() + h.cfg.Elsewhere() })
 	return h
 }
 
@@ -191,6 +197,10 @@ func (h *Handler) Processes() int {
 	defer h.workers.mu.Unlock()
 	return h.Sessions() + len(h.workers.all)
 }
+
+// SessionEvent counts what happened to a session that another part serves:
+// started, recovered, closed or lost.
+func (h *Handler) SessionEvent(event string) { h.metrics.session(event) }
 
 // InFlight is how many requests wait for their answer, in all sessions.
 func (h *Handler) InFlight() int {

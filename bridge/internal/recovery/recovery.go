@@ -41,6 +41,8 @@ type Session struct {
 	Principal string `json:"p,omitempty"`
 	// Born is when it began.
 	Born time.Time `json:"b"`
+	// Upstream is what the server calls the session, where it is one elsewhere.
+	Upstream string `json:"u,omitempty"`
 }
 
 // Notes are what was set in a session since it began.
@@ -53,6 +55,9 @@ type Notes struct {
 	LogLevel string `json:"logLevel,omitempty"`
 	// Resources are the URIs that the client has subscribed to.
 	Resources []string `json:"resources,omitempty"`
+	// Upstream is what a server elsewhere calls the session now; empty while that
+	// is as the id says.
+	Upstream string `json:"upstream,omitempty"`
 }
 
 // Keeper makes and reads ids, and keeps notes.

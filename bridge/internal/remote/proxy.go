@@ -6,7 +6,6 @@ package remote
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,12 +14,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
-	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/bearer"
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 )
 
 // Config is what a Proxy works with.
@@ -47,6 +48,20 @@ type Config struct {
 	ResponseTimeout time.Duration
 	// TLS is used for https. Nil means the system's roots.
 	TLS *tls.Config
+	// Tokens give the bearer token of every request. Nil means none.
+	Tokens bearer.Source
+	// Recovery makes session ids by which a session can be gone on with after the
+	// server has lost its own. Nil means that ids are the server's.
+	Recovery *recovery.Keeper
+	// Old serves clients while the server speaks the transport of 2024-11-05, with
+	// what NewOld returns. Nil means that such servers are not spoken to.
+	Old http.Handler
+	// MaxMessage is the longest message of such a server in bytes. Zero means
+	// 16 MiB.
+	MaxMessage int
+	// Event is told what happens to sessions: started, recovered, closed, lost.
+	// Nil means nobody.
+	Event func(event string)
 	// Log is required.
 	Log *slog.Logger
 }
@@ -60,11 +75,17 @@ const (
 // Proxy is the way to one remote server.
 type Proxy struct {
 	cfg       Config
+	hop       string // its name in what requests have passed
 	dialer    *net.Dialer
-	transport *http.Transport
+	conns     *http.Transport
+	transport http.RoundTripper // the same, with the workload's token
 	proxy     *httputil.ReverseProxy
 	sessions  *sessions
 	inFlight  atomic.Int64
+
+	old     atomic.Bool // the server speaks the old transport
+	looking sync.Mutex  // held while that is found out
+	looked  time.Time   // when it was found that it does not
 }
 
 // New returns the way to the server. It dials nothing yet.
@@ -78,9 +99,15 @@ func New(cfg Config) *Proxy {
 	if cfg.ResponseTimeout == 0 {
 		cfg.ResponseTimeout = 10 * time.Minute
 	}
-	p := &Proxy{cfg: cfg, sessions: newSessions()}
+	if cfg.MaxMessage == 0 {
+		cfg.MaxMessage = 16 << 20
+	}
+	if cfg.Event == nil {
+		cfg.Event = func(string) {}
+	}
+	p := &Proxy{cfg: cfg, hop: hopName(cfg.URL), sessions: newSessions()}
 	p.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: p.control}
-	p.transport = &http.Transport{
+	p.conns = &http.Transport{
 		// Proxy stays nil: behind a proxy the address that is checked would be
 		// the proxy's, and the adapter's own variables could name one.
 		DialContext:           p.dialer.DialContext,
@@ -93,9 +120,13 @@ func New(cfg Config) *Proxy {
 		// Compressed answers are the client's and the server's affair.
 		DisableCompression: true,
 	}
+	p.transport = p.conns
+	if cfg.Tokens != nil {
+		p.transport = authorizing{cfg.Tokens, p.conns}
+	}
 	p.proxy = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
-		Transport:      p.transport,
+		Transport:      recovering{p, p.transport},
 		FlushInterval:  -1,
 		ModifyResponse: p.judge,
 		ErrorHandler:   p.fail,
@@ -126,6 +157,14 @@ func (p *Proxy) Sessions() int { return p.sessions.count(time.Now()) }
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if looped(r.Header, p.hop) {
+		writeError(w, http.StatusLoopDetected, nil, "the request goes round in a circle: the remote MCP server leads back here")
+		return
+	}
+	if p.old.Load() {
+		p.cfg.Old.ServeHTTP(w, r)
+		return
+	}
 	if isBirth(r) {
 		if why, ok := p.cfg.Admit(); !ok {
 			w.Header().Set("Retry-After", "5")
@@ -141,6 +180,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, status, nil, message)
 		return
 	}
+	r, ok := p.inSession(r)
+	if !ok {
+		writeError(w, http.StatusNotFound, requestID(r), "the session does not exist or has ended")
+		return
+	}
 	p.proxy.ServeHTTP(w, r)
 }
 
@@ -149,9 +193,29 @@ func isBirth(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.Header.Get(headerSession) == "" && r.Header.Get("Mcp-Method") == ""
 }
 
+// inSession is the request with the session that it names. It returns false for
+// one that is not, has ended, or is another's.
+func (p *Proxy) inSession(r *http.Request) (*http.Request, bool) {
+	ids := r.Header.Values(headerSession)
+	if p.cfg.Recovery == nil || len(ids) == 0 {
+		return r, true
+	}
+	s := p.sessions.find(ids[0], r.Header.Get(launch.HeaderPrincipal), p.cfg.Recovery, time.Now())
+	if s == nil || len(ids) > 1 {
+		return r, false
+	}
+	e := exchangeOf(r)
+	e.session = s
+	return e.with(r), true
+}
+
 // dropped are request headers that are for this side only: credentials for the
 // gateway, and what describes the browser's page rather than the request.
 var dropped = []string{"Authorization", "Proxy-Authorization", "Cookie", "Origin", "Referer", "Forwarded", "X-Real-Ip", "Via", "X-Api-Key"}
+
+// onceHeaders make Go's client send a POST again after the server may have got
+// it. In lower case it does not know them, and the server does.
+var onceHeaders = []string{"Idempotency-Key", "X-Idempotency-Key"}
 
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	// The endpoint is one URL: the client's path and query are not the server's.
@@ -161,9 +225,21 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	for _, name := range dropped {
 		pr.Out.Header.Del(name)
 	}
+	for _, name := range onceHeaders {
+		if values := pr.Out.Header.Values(name); len(values) > 0 {
+			pr.Out.Header.Del(name)
+			pr.Out.Header[strings.ToLower(name)] = values
+		}
+	}
 	dropInternal(pr.Out.Header, p.cfg.Forward)
-	if pr.Out.Header.Get("User-Agent") == "" {
-		pr.Out.Header.Set("User-Agent", "mooring-bridge")
+	p.introduce(pr.Out.Header)
+}
+
+// introduce adds what every request to the server has.
+func (p *Proxy) introduce(h http.Header) {
+	h.Add(headerLoop, p.hop)
+	if h.Get("User-Agent") == "" {
+		h.Set("User-Agent", "mooring-bridge")
 	}
 }
 
@@ -178,79 +254,4 @@ func dropInternal(h http.Header, keep []string) {
 			delete(h, name)
 		}
 	}
-}
-
-var (
-	// errRedirect is for a server that answers from elsewhere. Following would
-	// send the client's message to an address that nobody chose.
-	errRedirect = errors.New("the remote server redirects")
-	// errUnauthorized is for a server that wants credentials. A client that saw
-	// its challenge would get a token for that server and send it to the gateway.
-	errUnauthorized = errors.New("the remote server wants credentials")
-)
-
-func (p *Proxy) judge(resp *http.Response) error {
-	dropInternal(resp.Header, nil)
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
-		where := "nowhere"
-		if to, err := resp.Location(); err == nil {
-			where = to.Redacted()
-		}
-		p.cfg.Log.Warn("remote server redirects; set MCP_PROXY_URL to where it leads", "status", resp.StatusCode, "to", where)
-		return errRedirect
-	}
-	if resp.StatusCode == http.StatusUnauthorized {
-		return errUnauthorized
-	}
-	p.sessions.note(resp, time.Now())
-	return nil
-}
-
-// fail answers for a request that the server did not.
-func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		// The client has gone, and nobody reads the answer.
-		return
-	}
-	status, message := describe(err)
-	p.cfg.Log.Warn("remote server did not answer", "error", err, "status", status)
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
-	}
-	writeError(w, status, requestID(r), message)
-}
-
-// describe says what a client is told of an error: no addresses.
-func describe(err error) (status int, message string) {
-	var tooLong *http.MaxBytesError
-	var timeout net.Error
-	var dial *net.OpError
-	switch {
-	case errors.As(err, &tooLong):
-		return http.StatusRequestEntityTooLarge, "the message is too large"
-	case errors.Is(err, errRedirect):
-		return http.StatusBadGateway, "the remote MCP server redirects elsewhere, which is not followed"
-	case errors.Is(err, errUnauthorized):
-		return http.StatusBadGateway, "the remote MCP server wants credentials that this adapter does not have"
-	case errors.Is(err, launch.ErrAddressRefused):
-		return http.StatusBadGateway, "the remote MCP server's address is not allowed"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		// Nothing was sent, so the client may try again.
-		return http.StatusServiceUnavailable, "the remote MCP server cannot be reached"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return http.StatusGatewayTimeout, "the remote MCP server did not answer in time"
-	}
-	return http.StatusBadGateway, "the connection to the remote MCP server failed"
-}
-
-func writeError(w http.ResponseWriter, status int, rawID []byte, message string) {
-	code := jsonrpc.CodeInternal
-	if status < http.StatusInternalServerError {
-		code = jsonrpc.CodeInvalidRequest
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	// An error means that the client has gone, and there is nobody to tell.
-	_, _ = w.Write(jsonrpc.ErrorResponse(rawID, code, message))
 }

@@ -26,7 +26,7 @@ const (
 // Watch reports to h whether the server can be connected to, until ctx ends. It
 // sends nothing to the server beyond the TLS handshake.
 func (p *Proxy) Watch(ctx context.Context, h *health.Health) error {
-	defer p.transport.CloseIdleConnections()
+	defer p.conns.CloseIdleConnections()
 	failures, reached := 0, false
 	for {
 		err := p.reach(ctx)
