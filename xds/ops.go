@@ -21,8 +21,9 @@ import (
 // opsHandler serves what only operators see.
 func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapters.Store, deployer adapters.Deployer) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("GET /metrics/adapters/{name}/{instance}", bridgeMetrics(store, deployer))
+	mux.Handle("GET /sd", targets(store, deployer))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { ok(w) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := loop.Ready(); err != nil {

@@ -2,6 +2,7 @@ package mcphttp
 
 import (
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,6 +27,8 @@ const (
 
 type metrics struct {
 	toolCalls *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	starts    prometheus.Histogram
 	sessions  *prometheus.CounterVec
 	// unattributed counts notifications that belong to no request.
 	unattributed prometheus.Counter
@@ -40,6 +43,10 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 			Name: "mooring_bridge_tool_calls_total",
 			Help: "Tool calls by tool and by how they came out.",
 		}, []string{"tool", "outcome"}),
+		durations: prometheus.NewHistogramVec(histogram("mooring_bridge_tool_call_duration_seconds",
+			"Time that tool calls took, whatever came out."), []string{"tool"}),
+		starts: prometheus.NewHistogram(histogram("mooring_bridge_initialize_duration_seconds",
+			"Time until initialize was answered: the server's own start, where no spare had it behind it.")),
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mooring_bridge_sessions_total",
 			Help: "What happened to sessions: started, recovered, closed, expired, lost.",
@@ -50,7 +57,7 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 		}),
 		tools: make(map[string]bool),
 	}
-	reg.MustRegister(m.toolCalls, m.sessions, m.unattributed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	reg.MustRegister(m.toolCalls, m.durations, m.starts, m.sessions, m.unattributed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mooring_bridge_sessions_active",
 		Help: "Sessions that are open now.",
 	}, func() float64 { return float64(active()) }))
@@ -62,12 +69,25 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 
 func (m *metrics) session(event string) { m.sessions.WithLabelValues(event).Inc() }
 
-// answered counts a call that is over, if it is a tool's.
+// answered counts a call that is over, if it is a tool's or begins a session.
 func (m *metrics) answered(c *call, outcome string) {
-	if c.msg.Method != jsonrpc.MethodToolsCall {
-		return
+	took := time.Since(c.started).Seconds()
+	switch c.msg.Method {
+	case jsonrpc.MethodInitialize:
+		m.starts.Observe(took)
+	case jsonrpc.MethodToolsCall:
+		tool := m.tool(c.msg.Name, outcome)
+		m.toolCalls.WithLabelValues(tool, outcome).Inc()
+		m.durations.WithLabelValues(tool).Observe(took)
 	}
-	m.toolCalls.WithLabelValues(m.tool(c.msg.Name, outcome), outcome).Inc()
+}
+
+// histogram is native and classic.
+func histogram(name, help string) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10, 60},
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	}
 }
 
 // tool is the label for a name. Clients choose names, so only those that some

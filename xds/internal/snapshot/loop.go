@@ -82,7 +82,7 @@ type Loop struct {
 
 // New is a Loop that has published nothing.
 func New(c Config) *Loop {
-	return &Loop{
+	l := &Loop{
 		config:  c,
 		cache:   cachev3.NewSnapshotCache(true, oneForAll{}, cacheLog{c.Log}),
 		metrics: newMetrics(c.Registerer),
@@ -90,6 +90,11 @@ func New(c Config) *Loop {
 		started: time.Now(),
 		state:   newState(),
 	}
+	c.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mooring_xds_unprogrammed_seconds",
+		Help: "How long the adapter that has waited longest is without its current configuration in Envoy.",
+	}, l.unprogrammed))
+	return l
 }
 
 // oneForAll gives each Envoy the same configuration.

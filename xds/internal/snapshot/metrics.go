@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"strings"
 	"time"
 
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -20,8 +21,13 @@ const (
 
 type metrics struct {
 	adapters *prometheus.GaugeVec
+	replicas *prometheus.GaugeVec
+	wanted   *prometheus.GaugeVec
+	restarts *prometheus.GaugeVec
 	ready    prometheus.Histogram
 	acks     *prometheus.CounterVec
+	// names are the adapters that have series.
+	names map[string]bool
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -29,6 +35,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		adapters: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mooring_adapters", Help: "Adapters by state of their best instance.",
 		}, []string{"state"}),
+		replicas: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mooring_adapter_replicas", Help: "Replicas of an adapter by state.",
+		}, []string{"adapter", "state"}),
+		wanted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mooring_adapter_replicas_wanted", Help: "Replicas that an adapter is to have.",
+		}, []string{"adapter"}),
+		restarts: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mooring_adapter_restarts", Help: "How often the replicas that an adapter has now were started anew.",
+		}, []string{"adapter"}),
 		ready: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "mooring_adapter_ready_seconds",
 			Help:    "Time from the creation of an adapter until Envoy could first route to it.",
@@ -38,7 +53,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "mooring_xds_acks_total", Help: "Answers of Envoys to pushed configuration.",
 		}, []string{"type", "result"}),
 	}
-	r.MustRegister(m.adapters, m.ready, m.acks)
+	r.MustRegister(m.adapters, m.replicas, m.wanted, m.restarts, m.ready, m.acks)
 	for _, typ := range []resourcev3.Type{resourcev3.ListenerType, resourcev3.RouteType, resourcev3.ClusterType, resourcev3.EndpointType} {
 		for _, result := range []string{"ack", "nack"} {
 			m.acks.WithLabelValues(shortType(typ), result)
@@ -71,6 +86,55 @@ func (m *metrics) count(list []adapters.Adapter, instances map[adapters.UID][]ad
 	for state, n := range counts {
 		m.adapters.WithLabelValues(state).Set(float64(n))
 	}
+	names := make(map[string]bool, len(list))
+	for _, a := range list {
+		names[a.Name] = true
+		m.replicasOf(a, instances[a.ID])
+	}
+	for name := range m.names {
+		if !names[name] {
+			m.forget(name)
+		}
+	}
+	m.names = names
+}
+
+func (m *metrics) replicasOf(a adapters.Adapter, list []adapters.Instance) {
+	restarts := 0
+	counts := map[adapters.InstanceState]int{
+		adapters.InstanceReady: 0, adapters.InstanceStarting: 0, adapters.InstanceFailed: 0, adapters.InstanceDraining: 0,
+	}
+	for _, i := range list {
+		counts[i.State]++
+		restarts += i.Restarts
+	}
+	for state, n := range counts {
+		m.replicas.WithLabelValues(a.Name, strings.ToLower(string(state))).Set(float64(n))
+	}
+	m.wanted.WithLabelValues(a.Name).Set(float64(a.ReplicaCount))
+	m.restarts.WithLabelValues(a.Name).Set(float64(restarts))
+}
+
+// forget drops the series of an adapter that was deleted.
+func (m *metrics) forget(name string) {
+	labels := prometheus.Labels{"adapter": name}
+	for _, vec := range []*prometheus.GaugeVec{m.replicas, m.wanted, m.restarts} {
+		vec.DeletePartialMatch(labels)
+	}
+}
+
+// unprogrammed is how long Envoy has not had the configuration of the adapter
+// that has waited longest, in seconds; zero where all have what they should.
+func (l *Loop) unprogrammed() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, longest := time.Now(), time.Duration(0)
+	for _, rec := range l.state.records {
+		if rec.condition.Status != adapters.StatusTrue && !rec.condition.LastTransitionTime.IsZero() {
+			longest = max(longest, now.Sub(rec.condition.LastTransitionTime))
+		}
+	}
+	return longest.Seconds()
 }
 
 func bestState(list []adapters.Instance) string {

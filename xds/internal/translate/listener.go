@@ -132,6 +132,7 @@ func opsRoutes(hosts []string) *routev3.RouteConfiguration {
 					opsRoute(exactPath("/metrics/extproc"), contract.ClusterExtProcOps, "/metrics"),
 					opsRoute(exactPath("/metrics/xds"), contract.ClusterControlPlaneOps, "/metrics"),
 					opsRoute(pathPrefix("/metrics/adapters/"), contract.ClusterControlPlaneOps, ""),
+					opsRoute(exactPath("/sd"), contract.ClusterControlPlaneOps, ""),
 					opsRoute(exactPath("/healthz"), contract.ClusterControlPlaneOps, ""),
 					opsRoute(exactPath("/readyz"), contract.ClusterControlPlaneOps, ""),
 				},
