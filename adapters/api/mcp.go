@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -64,7 +65,15 @@ func (a *api) unrouted(r *http.Request, p adapters.Principal) error {
 	}
 }
 
-// writeJSONRPC tells p to an MCP client.
+// inert are the headers of answers that Envoy's side gives for an adapter. With
+// them, who is not known cannot tell an adapter that there is from one that there
+// is not.
+var inert = map[string]string{
+	"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'; sandbox",
+	"Cross-Origin-Resource-Policy": "same-origin",
+}
+
+// writeJSONRPC tells p to an MCP client, as Envoy's side would.
 func writeJSONRPC(w http.ResponseWriter, p *problem, id jsontext.Value) {
 	code := codeInvalidRequest
 	if p.status >= http.StatusInternalServerError {
@@ -74,11 +83,21 @@ func writeJSONRPC(w http.ResponseWriter, p *problem, id jsontext.Value) {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}
-	writeJSON(w, p.status, typeJSON, struct {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	// An id that was read as JSON, and texts, cannot fail to marshal.
+	_ = encoder.Encode(struct {
 		JSONRPC string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
 		Error   rpcError        `json:"error"`
 	}{"2.0", json.RawMessage(id), rpcError{code, p.detail}})
+	for name, value := range inert {
+		w.Header().Set(name, value)
+	}
+	w.Header().Set("Content-Type", typeJSON)
+	w.WriteHeader(p.status)
+	_, _ = w.Write(bytes.TrimSpace(body.Bytes())) // whoever asked may have gone
 }
 
 // requestID is the id of the JSON-RPC request in the body of r, or null where

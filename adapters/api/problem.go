@@ -12,6 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/mooring-mcp/mooring/adapters"
 )
 
@@ -126,7 +128,13 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	maps.Copy(w.Header(), p.header)
 	if call.jsonRPC {
-		writeJSONRPC(w, p, requestID(r, a.MaxBodyBytes))
+		id := jsontext.Value("null")
+		if p.status != http.StatusUnauthorized {
+			id = requestID(r, a.MaxBodyBytes)
+		}
+		// Where there is an adapter, Envoy's side refuses who is unknown before
+		// the body: here the answer must be the same.
+		writeJSONRPC(w, p, id)
 		return
 	}
 	document := struct {

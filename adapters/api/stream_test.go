@@ -154,8 +154,8 @@ func TestMCPFallback(t *testing.T) {
 		{"alice", "POST", "one/mcp/more", `{"id":1}`, 404, -32600, "1", "/adapters/one/mcp"},
 		{"alice", "POST", "one/mcp/mcp", `{"id":1}`, 404, -32600, "1", "/adapters/one/mcp"},
 		{"bob", "POST", "one/mcp", `{"id":1}`, 403, -32600, "1", ""},
-		{"", "POST", "one/mcp", `{"id":1}`, 401, -32600, "1", "Log in"},
-		{"", "POST", "none/mcp", `{"id":1}`, 401, -32600, "1", "Log in"},
+		{"", "POST", "one/mcp", `{"id":1}`, 401, -32600, "null", "Log in"},
+		{"", "POST", "none/mcp", `{"id":1}`, 401, -32600, "null", "Log in"},
 	} {
 		got := f.must(t, test.status, test.user, test.method, "/adapters/"+test.path, test.body)
 		var answer rpc
