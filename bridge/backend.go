@@ -61,6 +61,7 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		MaxSessions:  cfg.MaxSessions,
 		MaxInFlight:  cfg.MaxInFlight,
 		IdleTimeout:  cfg.IdleTimeout,
+		Lifetime:     cfg.SessionLifetime,
 		StartTimeout: cfg.StartTimeout,
 		MaxBody:      int64(cfg.MaxBodyBytes),
 		Log:          log,
@@ -90,7 +91,11 @@ func newKeeper(cfg Config) (*recovery.Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return recovery.Open(key, filepath.Join(cfg.StateDir, "sessions"))
+	dir := cfg.SessionsDir
+	if dir == "" {
+		dir = filepath.Join(cfg.StateDir, "sessions")
+	}
+	return recovery.Open(key, dir)
 }
 
 func newMux(serve *backend, state *health.Health, metrics prometheus.Gatherer) http.Handler {

@@ -50,6 +50,8 @@ type Config struct {
 	SessionRecovery string `env:"MCP_SESSION_RECOVERY" enum:"resume,fail" default:"resume" help:"resume: sessions outlive their server processes (needs --state-dir). fail: they end with them."`
 	SealingKey      string `placeholder:"FILE" help:"Key of session ids, the same for all replicas; made where absent. Default: in the state folder."`
 
+	SessionsDir string `placeholder:"DIR" help:"Folder for notes on sessions, which replicas may share; made where absent. Default: in the state folder."`
+
 	Listen       string        `env:"MCP_LISTEN" default:":8000" help:"Address to serve at: host:port or unix:/absolute/path."`
 	LogFile      string        `placeholder:"FILE" help:"Log there instead of to standard error."`
 	LogMaxBytes  ByteSize      `default:"4MiB" help:"Size at which the log file becomes FILE.1."`
@@ -66,10 +68,12 @@ type Config struct {
 	MaxSessions     int           `env:"MOORING_MAX_SESSIONS" default:"100" help:"Sessions, each with a server process, at a time."`
 	MaxInFlight     int           `env:"MOORING_MAX_IN_FLIGHT" default:"256" help:"Unanswered requests of one session."`
 	IdleTimeout     time.Duration `env:"MOORING_SESSION_IDLE_TIMEOUT" default:"30m" help:"End of sessions without request or stream."`
+	SessionLifetime time.Duration `env:"MOORING_SESSION_LIFETIME" default:"24h" help:"End of server processes, however much they are used; sessions that resume go on with new ones."`
 	StartTimeout    time.Duration `env:"MOORING_START_TIMEOUT" default:"5m" help:"How long a server may take to answer initialize."`
 	ResponseTimeout time.Duration `env:"MOORING_RESPONSE_TIMEOUT" default:"10m" help:"How long a remote server may take to begin an answer."`
 	MaxBodyBytes    ByteSize      `env:"MOORING_MAX_BODY_BYTES" default:"4MiB" help:"Longest message from a client."`
 	MaxLineBytes    ByteSize      `env:"MOORING_MAX_LINE_BYTES" default:"16MiB" help:"Longest message from a stdio server."`
+	ServerLogLines  int           `env:"MOORING_SERVER_LOG_LINES" default:"50" help:"Lines in a second that are logged of what a server writes outside of the protocol, after ten times as many."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 
@@ -105,6 +109,7 @@ func (c Config) Validate() error {
 	for name, n := range map[string]int64{
 		"log-max-bytes": int64(c.LogMaxBytes), "max-body-bytes": int64(c.MaxBodyBytes), "max-line-bytes": int64(c.MaxLineBytes),
 		"max-sessions": int64(c.MaxSessions), "max-in-flight": int64(c.MaxInFlight), "idle-timeout": int64(c.IdleTimeout),
+		"session-lifetime": int64(c.SessionLifetime), "server-log-lines": int64(c.ServerLogLines),
 		"start-timeout": int64(c.StartTimeout), "response-timeout": int64(c.ResponseTimeout), "drain-timeout": int64(c.DrainTimeout),
 	} {
 		if n <= 0 {

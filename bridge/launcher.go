@@ -37,7 +37,7 @@ func newLauncher(cfg Config, args, environ []string, log *slog.Logger) *launcher
 	base := launch.ChildEnvironment(environ, cfg.Instance)
 	l := &launcher{
 		runner: stdio.NewRunner(stdio.Command{
-			Name: cfg.Command, Args: args, Env: base, Dir: cfg.WorkDir, MaxLine: int(cfg.MaxLineBytes), Log: log,
+			Name: cfg.Command, Args: args, Env: base, Dir: cfg.WorkDir, MaxLine: int(cfg.MaxLineBytes), LogLines: cfg.ServerLogLines, Log: log,
 		}),
 		base: base, extra: probeEnvironment(environ, npmLogs(cfg)),
 		starts: prometheus.NewCounterVec(prometheus.CounterOpts{

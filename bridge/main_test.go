@@ -129,7 +129,7 @@ func slow() {
 func defaults(dir string) Config {
 	return Config{
 		Listen: "unix:" + filepath.Join(dir, "s"), LogFile: filepath.Join(dir, "log"), LogMaxBytes: 1 << 20,
-		DrainTimeout: time.Minute, MaxSessions: 100, MaxInFlight: 100, IdleTimeout: time.Minute,
+		DrainTimeout: time.Minute, MaxSessions: 100, MaxInFlight: 100, SessionLifetime: time.Hour, ServerLogLines: 50, IdleTimeout: time.Minute,
 		StartTimeout: time.Minute, ResponseTimeout: time.Minute, MaxBodyBytes: 4 << 20, MaxLineBytes: 16 << 20,
 		SessionRecovery: "fail",
 		StateDir:        filepath.Join(dir, "state"), WorkDir: filepath.Join(dir, "work"), AllowLoopback: true,

@@ -27,6 +27,15 @@ const (
 	ProxyURLVariable = "MCP_PROXY_URL"
 )
 
+// BridgeLimits are the variables by which an operator bounds what a bridge takes:
+// no adapter may set them, and children do not get them.
+func BridgeLimits() []string {
+	return []string{
+		"MOORING_MAX_SESSIONS", "MOORING_MAX_IN_FLIGHT", "MOORING_SESSION_IDLE_TIMEOUT", "MOORING_SESSION_LIFETIME",
+		"MOORING_START_TIMEOUT", "MOORING_RESPONSE_TIMEOUT", "MOORING_MAX_LINE_BYTES", "MOORING_SERVER_LOG_LINES",
+	}
+}
+
 // ChildEnvironment is what a bridge gives to its children, when environ
 // ("NAME=value" each) is its own environment: all but what was meant for the
 // bridge itself, and the id of the instance that they belong to (none when

@@ -38,6 +38,9 @@ func inherited(name string) bool {
 		"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE":
 		return true
 	}
+	if slices.Contains(launch.BridgeLimits(), name) {
+		return true
+	}
 	for _, prefix := range []string{"LC_", "XDG_", "PIP_", "UV_", "npm_config_", "NPM_CONFIG_"} {
 		if strings.HasPrefix(name, prefix) {
 			return true

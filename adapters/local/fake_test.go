@@ -66,7 +66,7 @@ func runFakeBridge() {
 	listen := flags.String("listen", "", "")
 	logFile := flags.String("log-file", "", "")
 	stateDir := flags.String("state-dir", "", "")
-	for _, name := range []string{"work-dir", "sealing-key", "lease", "drain-timeout", "deny-dial", "policy"} {
+	for _, name := range []string{"work-dir", "sealing-key", "sessions-dir", "lease", "drain-timeout", "deny-dial", "policy"} {
 		flags.String(name, "", "")
 	}
 	flags.Bool("allow-loopback", false, "")

@@ -44,7 +44,11 @@ func isAdapterFolder(dir string) bool {
 		return false
 	}
 	for _, entry := range entries {
-		if !entry.IsDir() || entry.Name() != workName && entry.Name() != keysName && !isInstanceID(entry.Name()) {
+		switch name := entry.Name(); {
+		case !entry.IsDir():
+			return false
+		case name == workName, name == keysName, name == sessionsName, isInstanceID(name):
+		default:
 			return false
 		}
 	}

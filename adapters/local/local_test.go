@@ -79,7 +79,8 @@ func TestBridgeGetsWhatItShould(t *testing.T) {
 		arguments := []string{
 			"--listen", "unix:" + i.Address, "--log-file", filepath.Join(w.dir(a, i), "bridge.log"),
 			"--state-dir", filepath.Join(w.dir(a, i), "state"),
-			"--sealing-key", filepath.Join(w.config.AdaptersDir, string(a.ID), "keys", "sealing.key"), "--work-dir", filepath.Join(w.config.AdaptersDir, string(a.ID), "work"),
+			"--sealing-key", filepath.Join(w.config.AdaptersDir, string(a.ID), "keys", "sealing.key"),
+			"--sessions-dir", filepath.Join(w.config.AdaptersDir, string(a.ID), "sessions"), "--work-dir", filepath.Join(w.config.AdaptersDir, string(a.ID), "work"),
 			"--drain-timeout", "20s", "--allow-loopback",
 			"--deny-dial", "127.0.0.1:8080", "--deny-dial", "[::]:9090", "--lease", w.config.Lease,
 		}

@@ -19,8 +19,9 @@ const (
 	logName      = "bridge.log"
 	crashLogName = "crash.log"
 	stateName    = "state"
-	workName     = "work" // in the adapter's folder, shared by its replicas
-	keysName     = "keys" // the same; bridges make the sealing key there
+	workName     = "work"     // in the adapter's folder, shared by its replicas
+	keysName     = "keys"     // the same; bridges make the sealing key there
+	sessionsName = "sessions" // the same; what bridges note of sessions
 )
 
 // start starts the bridge and records it. A process that cannot be recorded
@@ -88,6 +89,7 @@ func (r *replica) arguments() []string {
 		"--log-file", filepath.Join(r.dir, logName),
 		"--state-dir", filepath.Join(r.dir, stateName),
 		"--sealing-key", filepath.Join(filepath.Dir(r.dir), keysName, "sealing.key"),
+		"--sessions-dir", filepath.Join(filepath.Dir(r.dir), sessionsName),
 		"--work-dir", r.work(),
 		"--drain-timeout", cfg.DrainTimeout.String(),
 		"--allow-loopback",

@@ -127,21 +127,20 @@ func (h *Handler) find(r *http.Request) (*session, *refusal) {
 	if ref != nil {
 		return nil, ref
 	}
-	h.mu.Lock()
-	s := h.sessions[id]
-	h.mu.Unlock()
-	// The gateway binds sessions to their users by itself; where it names them,
-	// this is a second lock on the same door.
+	principal := r.Header.Get(launch.HeaderPrincipal)
+	s := h.held(id)
 	if s == nil {
-		if s, ref = h.revive(id, r.Header.Get(launch.HeaderPrincipal)); ref != nil {
+		if s, ref = h.revive(id, principal); ref != nil {
 			return nil, ref
 		}
 	}
-	if s.principal != r.Header.Get(launch.HeaderPrincipal) {
+	// The gateway binds sessions to their users by itself; where it names them,
+	// this is a second lock on the same door.
+	if s.principal != principal {
 		return nil, unknownSession()
 	}
-	if !s.await(r.Context()) {
-		return nil, unknownSession()
+	if ref := s.await(r.Context()); ref != nil {
+		return nil, ref
 	}
 	if ref := checkVersion(r, s.protocolVersion()); ref != nil {
 		return nil, ref

@@ -25,7 +25,7 @@ func (h *Handler) listen(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	s, ref := h.find(r)
 	if ref != nil {
-		return ref
+		return h.unlessGone(ref)
 	}
 	defer s.enter()()
 	st, after := s.general, -1
@@ -76,13 +76,15 @@ func (h *Handler) endForGood(r *http.Request) *refusal {
 	if ref != nil {
 		return ref
 	}
-	h.mu.Lock()
-	s := h.sessions[id]
-	h.mu.Unlock()
-	if s == nil {
-		return h.buryUnknown(id, r.Header.Get(launch.HeaderPrincipal))
+	principal := r.Header.Get(launch.HeaderPrincipal)
+	s := h.held(id)
+	switch {
+	case s == nil:
+		return h.buryUnknown(id, principal)
+	case s.principal != principal:
+		return unknownSession()
 	}
-	if s, ref = h.find(r); ref != nil {
+	if ref := checkVersion(r, s.protocolVersion()); ref != nil {
 		return ref
 	}
 	if err := s.bury(); err != nil {

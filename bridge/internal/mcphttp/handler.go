@@ -77,6 +77,10 @@ type Config struct {
 	// IdleTimeout ends a session with nothing in flight and no open stream. Zero
 	// means 30 min.
 	IdleTimeout time.Duration
+	// Lifetime ends a process however much it is used, once nothing of it is in
+	// flight, or IdleTimeout later. With Recovery its session goes on with a new
+	// one. Zero means 24 h.
+	Lifetime time.Duration
 	// StartTimeout is how long a server may take to answer initialize. Zero
 	// means 5 min.
 	StartTimeout time.Duration
@@ -114,6 +118,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSessions, 100)
 	setDefault(&c.MaxInFlight, 256)
 	setDefault(&c.IdleTimeout, 30*time.Minute)
+	setDefault(&c.Lifetime, 24*time.Hour)
 	setDefault(&c.StartTimeout, 5*time.Minute)
 	setDefault(&c.MaxBody, 4<<20)
 	setDefault(&c.PatienceJSON, 5*time.Second)
@@ -147,12 +152,13 @@ type Handler struct {
 
 	streams atomic.Uint64 // how many there were
 	begun   string        // begins the names of all streams of this handler
+	name    string        // by which others know that it holds a session
 	wg      sync.WaitGroup
 }
 
 // New returns a Handler whose metrics are registered with reg.
 func New(cfg Config, reg prometheus.Registerer) *Handler {
-	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true, begun: strings.ToLower(rand.Text()[:6])}
+	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true, begun: strings.ToLower(rand.Text()[:6]), name: rand.Text()}
 	h.workers.all = make(map[workerKey]*worker)
 	h.metrics = newMetrics(reg, func() int { return h.Sessions() + h.cfg.Elsewhere() })
 	return h
@@ -226,8 +232,11 @@ func (h *Handler) all() []*session {
 
 func (h *Handler) sweep(now time.Time) {
 	for _, s := range h.all() {
-		if s.sweep(now, h.cfg.IdleTimeout) {
+		switch {
+		case s.sweep(now, h.cfg.IdleTimeout, h.cfg.Lifetime):
 			s.end(endExpired)
+		case s.inFlight() == 0 && s.isElsewhere(now):
+			s.end(endMoved)
 		}
 	}
 	if h.cfg.Recovery != nil && now.Sub(h.swept) > time.Hour {
@@ -237,7 +246,7 @@ func (h *Handler) sweep(now time.Time) {
 		}
 	}
 	for _, wk := range h.allWorkers() {
-		if wk.idle(now, h.cfg.IdleTimeout) {
+		if wk.over(now, h.cfg.IdleTimeout, h.cfg.Lifetime) {
 			wk.end(endExpired.message)
 		}
 	}

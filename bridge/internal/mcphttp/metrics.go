@@ -49,7 +49,7 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 			"Time until initialize was answered: the server's own start, where no spare had it behind it.")),
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mooring_bridge_sessions_total",
-			Help: "What happened to sessions: started, recovered, closed, expired, lost.",
+			Help: "What happened to sessions: started, recovered, closed, expired, lost, moved.",
 		}, []string{"event"}),
 		unattributed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mooring_bridge_notifications_dropped_total",
@@ -61,7 +61,7 @@ func newMetrics(reg prometheus.Registerer, active func() int) *metrics {
 		Name: "mooring_bridge_sessions_active",
 		Help: "Sessions that are open now.",
 	}, func() float64 { return float64(active()) }))
-	for _, event := range []string{"started", "recovered", "closed", "expired", "lost"} {
+	for _, event := range []string{"started", "recovered", "closed", "expired", "lost", "moved"} {
 		m.sessions.WithLabelValues(event)
 	}
 	return m

@@ -56,7 +56,7 @@ func parseMessage(body []byte) (jsonrpc.Message, *refusal) {
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
 	ref := h.forwardOnce(w, r, m, line)
 	if ref != nil && ref.gone && h.cfg.Recovery != nil {
-		return h.forwardOnce(w, r, m, line)
+		return h.unlessGone(h.forwardOnce(w, r, m, line))
 	}
 	return ref
 }
@@ -103,7 +103,7 @@ func (h *Handler) birth(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 // first is false.
 func (h *Handler) newSession(principal, id string, revived chan struct{}) (s *session, first bool, ref *refusal) {
 	if why, ok := h.cfg.Admit(); !ok {
-		return nil, false, busy(5, why)
+		return nil, false, busy(5, why).again()
 	}
 	h.starting.Lock()
 	defer h.starting.Unlock()
@@ -123,7 +123,7 @@ func (h *Handler) newSession(principal, id string, revived chan struct{}) (s *se
 	if err != nil {
 		h.wg.Done()
 		h.cfg.Log.Error("starting a server process", "error", err)
-		return nil, false, busy(5, "the MCP server's process could not be started")
+		return nil, false, busy(5, "the MCP server's process could not be started").again()
 	}
 	go func() {
 		defer h.wg.Done()
@@ -131,7 +131,7 @@ func (h *Handler) newSession(principal, id string, revived chan struct{}) (s *se
 	}()
 	if !running {
 		s.end(endStopped)
-		return nil, false, busy(5, endStopped.message)
+		return nil, false, busy(5, endStopped.message).again()
 	}
 	return s, true, nil
 }
@@ -145,9 +145,9 @@ func (h *Handler) reserve(id string) (*session, *refusal) {
 	case s != nil:
 		return s, nil
 	case !h.running:
-		return nil, busy(5, endStopped.message)
+		return nil, busy(5, endStopped.message).again()
 	case len(h.sessions)+h.births >= h.cfg.MaxSessions:
-		return nil, busy(10, "this server has as many sessions as it may have")
+		return nil, busy(10, "this server has as many sessions as it may have").again()
 	}
 	h.births++
 	h.wg.Add(1)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"net/http"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -48,36 +48,67 @@ func (h *Handler) revive(id, principal string) (*session, *refusal) {
 	return s, nil
 }
 
-// await waits until a session can be gone on with, and returns false when it
-// cannot.
-func (s *session) await(ctx context.Context) bool {
+// await waits until a session can be gone on with, and says why it cannot.
+func (s *session) await(ctx context.Context) *refusal {
 	if s.revived == nil {
-		return true
+		return nil
 	}
 	select {
 	case <-s.revived:
-		return true
-	case <-s.gone:
 	case <-ctx.Done():
+		return busy(1, "the session is about to go on")
 	}
-	return false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// unlessGone makes a client come again for a session that ended just now, and
+// can be gone on with.
+func (h *Handler) unlessGone(ref *refusal) *refusal {
+	if ref != nil && ref.gone && h.cfg.Recovery != nil {
+		return busy(1, "the session's process has just ended; the session goes on").again()
+	}
+	return ref
 }
 
 // replay tells the new process what the client had told the old one.
 func (s *session) replay(old recovery.Session, notes recovery.Notes) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.h.cfg.StartTimeout)
 	defer cancel()
+	defer close(s.revived)
 	if err := s.tell(ctx, old, notes); err != nil {
 		s.h.cfg.Log.Warn("a session could not be gone on with", "error", err)
-		s.end(endUnrecovered)
+		s.fail(err)
 		return
 	}
 	s.mu.Lock()
-	s.notes.Version, s.notes.LogLevel, s.notes.Resources = s.version, notes.LogLevel, notes.Resources
+	s.notes = recovery.Notes{Version: s.version, LogLevel: notes.LogLevel, Resources: notes.Resources}
+	s.keepNotes()
+	buried := s.buried
 	s.mu.Unlock()
+	if buried {
+		s.fail(errRefused)
+		return
+	}
 	s.h.metrics.session("recovered")
 	s.h.cfg.Log.Info("session goes on with a new server process", "age", time.Since(old.Born).Round(time.Second).String())
-	close(s.revived)
+}
+
+// errRefused is in the chain of what ends a session for its client, who begins
+// another: the server's own answer. All else may pass.
+var errRefused = errors.New("the session cannot go on")
+
+// fail ends a session that could not be gone on with.
+func (s *session) fail(err error) {
+	failure := busy(1, "the session could not be gone on with just now")
+	if errors.Is(err, errRefused) {
+		failure = unknownSession()
+	}
+	s.mu.Lock()
+	s.failure = failure
+	s.mu.Unlock()
+	s.end(endUnrecovered)
 }
 
 // tell is the part of replay that may fail.
@@ -86,10 +117,13 @@ func (s *session) tell(ctx context.Context, old recovery.Session, notes recovery
 	switch {
 	case err != nil:
 		return err
+	case m.Failed && s.hasEnded():
+		// The error is the bridge's own.
+		return errLost
 	case m.Failed:
-		return errors.New("the server refused initialize")
+		return fmt.Errorf("%w: the server refused initialize", errRefused)
 	case notes.Version != "" && m.ProtocolVersion != notes.Version:
-		return errors.New("the server speaks another version of the protocol now")
+		return fmt.Errorf("%w: the server speaks another version of the protocol now", errRefused)
 	}
 	if err := s.child.Send(jsonrpc.Call(nil, "notifications/initialized", nil)); err != nil {
 		return err
@@ -178,13 +212,6 @@ func (s *session) note(c *call) {
 	s.keepNotes()
 }
 
-// keepNotes writes the notes. s.mu is held.
-func (s *session) keepNotes() {
-	if err := s.h.cfg.Recovery.Note(s.id, s.notes); err != nil {
-		s.h.cfg.Log.Warn("what was set in a session may be lost with its process", "error", err)
-	}
-}
-
 // setting is what a request sets for the rest of the session, or empty.
 func setting(m jsonrpc.Message, line []byte) string {
 	switch m.Method {
@@ -200,33 +227,6 @@ func setting(m jsonrpc.Message, line []byte) string {
 		return ""
 	}
 	return params.Level + params.URI
-}
-
-// bury makes sure that the session is never gone on with.
-func (s *session) bury() error {
-	if s.h.cfg.Recovery == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.notes.Ended = true
-	return s.h.cfg.Recovery.Note(s.id, s.notes)
-}
-
-// buryUnknown ends a session that is not here, but could be gone on with.
-func (h *Handler) buryUnknown(id, principal string) *refusal {
-	if h.cfg.Recovery == nil {
-		return unknownSession()
-	}
-	if old, _, ok := h.cfg.Recovery.Read(id, time.Now()); !ok || old.Principal != principal {
-		return unknownSession()
-	}
-	if err := h.cfg.Recovery.Note(id, recovery.Notes{Ended: true}); err != nil {
-		h.cfg.Log.Error("ending a session", "error", err)
-		return refuse(http.StatusInternalServerError, "the session could not be ended")
-	}
-	h.metrics.session("closed")
-	return nil
 }
 
 // maxNamedID is the longest request id that the name of a stream holds.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
@@ -18,6 +19,9 @@ type refusal struct {
 	// gone says that the session ended before its server got the message, which
 	// may be sent again then.
 	gone bool
+	// unsent says that no server got the message, and that another replica, or
+	// this one a moment later, may serve it: the gateway sends it again.
+	unsent bool
 }
 
 // refuse is a refusal with the JSON-RPC code that fits the status.
@@ -31,6 +35,12 @@ func refuse(status int, message string) *refusal {
 
 func (f *refusal) with(header, value string) *refusal {
 	f.header = [2]string{header, value}
+	return f
+}
+
+// again marks a refusal as unsent.
+func (f *refusal) again() *refusal {
+	f.unsent = true
 	return f
 }
 
@@ -61,6 +71,9 @@ func sessionGone() *refusal {
 func (f *refusal) write(w http.ResponseWriter, rawID []byte) {
 	if f.header[0] != "" {
 		w.Header().Set(f.header[0], f.header[1])
+	}
+	if f.unsent {
+		w.Header().Set(launch.HeaderUnsent, "1")
 	}
 	w.Header().Del(headerSession)
 	writeJSON(w, f.status, jsonrpc.ErrorWithData(rawID, f.code, f.message, f.data))

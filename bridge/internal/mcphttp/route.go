@@ -81,7 +81,7 @@ func (s *session) answer(m jsonrpc.Message, line []byte) {
 	}
 	c.stream.append(jsonrpc.Rewrite(line, jsonrpc.Edit{At: m.At.ID, With: c.msg.RawID}), true)
 	s.completed(c)
-	if birth && m.Failed {
+	if birth && m.Failed && !c.own() {
 		s.end(endRefused)
 	}
 }

@@ -18,7 +18,8 @@ type ending struct {
 
 var (
 	endDeleted     = ending{"closed", "the session was ended by the client"}
-	endExpired     = ending{"expired", "the session was idle for too long"}
+	endExpired     = ending{"expired", "the session was idle for too long, or too old"}
+	endMoved       = ending{"moved", "the session goes on elsewhere"}
 	endStopped     = ending{"closed", "the server is stopping"}
 	endUnborn      = ending{"", "the client left before the session began"}
 	endSlow        = ending{"", "the server did not answer initialize in time"}
@@ -46,7 +47,7 @@ type session struct {
 	born      time.Time
 	gone      chan struct{} // closed when it has ended
 	general   *stream       // what belongs to no request
-	revived   chan struct{} // closed once it can be gone on with; nil for one that was born here
+	revived   chan struct{} // closed once it can be gone on with, or failure is set; nil for one that was born here
 
 	mu       sync.Mutex
 	ended    bool
@@ -62,6 +63,11 @@ type session struct {
 	streams  map[string]*stream // that can be resumed
 	finished []finished
 	notes    recovery.Notes
+	edition  recovery.Edition // of notes, as they were written
+	looked   time.Time        // when that was compared last
+	noted    bool             // notes were written
+	buried   bool             // it was ended for good elsewhere
+	failure  *refusal         // why it could not be gone on with
 }
 
 // call is a client's request that waits for its answer. The server gets it with
@@ -173,13 +179,18 @@ func (s *session) use(delta int) {
 }
 
 // sweep forgets finished streams whose time is over, and reports whether the
-// session was idle for that long. Calls that nobody waits for any more keep it
-// alive only twice as long, since their answers may never come.
-func (s *session) sweep(now time.Time, idle time.Duration) bool {
+// session was idle for that long, or is older than lifetime. Calls that nobody
+// waits for any more keep it alive only twice as long, since their answers may
+// never come; those in flight at the end of its lifetime for as long as idle.
+func (s *session) sweep(now time.Time, idle, lifetime time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.finished) > 0 && now.Sub(s.finished[0].at) > keepFinished {
 		s.dropFinished()
+	}
+	age := now.Sub(s.born)
+	if age > lifetime && len(s.pending) == 0 || age > lifetime+idle {
+		return true
 	}
 	if len(s.pending) > 0 {
 		idle *= 2
@@ -197,6 +208,12 @@ func (s *session) isReady() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ready
+}
+
+func (s *session) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 func (s *session) protocolVersion() string {

@@ -52,16 +52,16 @@ func (h *Handler) worker(principal string, capabilities []byte) (*worker, *refus
 // startWorker starts a process. workers.mu is held.
 func (h *Handler) startWorker(key workerKey) (*worker, *refusal) {
 	if why, ok := h.cfg.Admit(); !ok {
-		return nil, busy(5, why)
+		return nil, busy(5, why).again()
 	}
 	h.mu.Lock()
 	switch {
 	case !h.running:
 		h.mu.Unlock()
-		return nil, busy(5, endStopped.message)
+		return nil, busy(5, endStopped.message).again()
 	case len(h.sessions)+h.births+len(h.workers.all) >= h.cfg.MaxSessions:
 		h.mu.Unlock()
-		return nil, busy(10, "this server has as many processes as it may have")
+		return nil, busy(10, "this server has as many processes as it may have").again()
 	}
 	h.wg.Add(1)
 	h.mu.Unlock()
@@ -69,7 +69,7 @@ func (h *Handler) startWorker(key workerKey) (*worker, *refusal) {
 	if err != nil {
 		h.wg.Done()
 		h.cfg.Log.Error("starting a server process", "error", err)
-		return nil, busy(5, "the MCP server's process could not be started")
+		return nil, busy(5, "the MCP server's process could not be started").again()
 	}
 	return &worker{
 		h: h, key: key, child: child, born: time.Now(), gone: make(chan struct{}),
@@ -139,11 +139,13 @@ func (wk *worker) inFlight() int {
 	return len(wk.calls)
 }
 
-// idle reports whether nobody has used the worker for that long.
-func (wk *worker) idle(now time.Time, limit time.Duration) bool {
+// over reports whether nobody has used the worker for as long as idle, or it is
+// older than lifetime. What is in flight then keeps it for as long as idle.
+func (wk *worker) over(now time.Time, idle, lifetime time.Duration) bool {
 	wk.mu.Lock()
 	defer wk.mu.Unlock()
-	return wk.users == 0 && now.Sub(wk.lastUsed) > limit
+	age := now.Sub(wk.born)
+	return wk.users == 0 && (now.Sub(wk.lastUsed) > idle || age > lifetime) || age > lifetime+idle
 }
 
 // begin makes a call of a request, and returns the line for the server: ids and
@@ -153,7 +155,7 @@ func (wk *worker) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal
 	defer wk.mu.Unlock()
 	switch {
 	case wk.ended:
-		return nil, nil, busy(1, "the MCP server's process has just ended")
+		return nil, nil, busy(1, "the MCP server's process has just ended").again()
 	case len(wk.calls) >= wk.h.cfg.MaxInFlight:
 		return nil, nil, refuse(http.StatusTooManyRequests, "too many requests are in flight").with("Retry-After", "1")
 	}

@@ -8,15 +8,11 @@ import (
 	"bytes"
 	"compress/flate"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
@@ -45,21 +41,6 @@ type Session struct {
 	Upstream string `json:"u,omitempty"`
 }
 
-// Notes are what was set in a session since it began.
-type Notes struct {
-	// Ended says that it was ended for good.
-	Ended bool `json:"ended,omitempty"`
-	// Version is the protocol version that was agreed on.
-	Version string `json:"version,omitempty"`
-	// LogLevel is the newest level that the client set, or empty.
-	LogLevel string `json:"logLevel,omitempty"`
-	// Resources are the URIs that the client has subscribed to.
-	Resources []string `json:"resources,omitempty"`
-	// Upstream is what a server elsewhere calls the session now; empty while that
-	// is as the id says.
-	Upstream string `json:"upstream,omitempty"`
-}
-
 // Keeper makes and reads ids, and keeps notes.
 type Keeper struct {
 	sealer *keys.Sealer
@@ -67,7 +48,7 @@ type Keeper struct {
 }
 
 // Open returns a Keeper whose notes are in dir, which is made where it is
-// missing.
+// missing. Several may share it.
 func Open(key []byte, dir string) (*Keeper, error) {
 	sealer, err := keys.NewSealer(key)
 	if err != nil {
@@ -117,65 +98,10 @@ func (k *Keeper) Read(id string, now time.Time) (Session, Notes, bool) {
 	if err != nil || json.Unmarshal(text, &s) != nil || now.Sub(s.Born) > Lifetime {
 		return Session{}, Notes{}, false
 	}
-	notes, err := k.notes(id)
+	notes, err := k.Notes(id)
 	if err != nil || notes.Ended {
 		// Notes that cannot be read may say that it has ended.
 		return Session{}, Notes{}, false
 	}
 	return s, notes, true
-}
-
-// Note replaces the notes on a session. They are there when it returns, even
-// after a crash of this process.
-func (k *Keeper) Note(id string, n Notes) error {
-	text, err := json.Marshal(n)
-	if err != nil {
-		return fmt.Errorf("noting a session: %w", err)
-	}
-	file := k.file(id)
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		return fmt.Errorf("noting a session: %w", err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		return fmt.Errorf("noting a session: %w", err)
-	}
-	return nil
-}
-
-func (k *Keeper) notes(id string) (Notes, error) {
-	text, err := os.ReadFile(k.file(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Notes{}, nil
-	}
-	var n Notes
-	if err == nil {
-		err = json.Unmarshal(text, &n)
-	}
-	return n, err
-}
-
-// file is where the notes on a session are: ids are secrets, so their digest
-// names it.
-func (k *Keeper) file(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return filepath.Join(k.dir, hex.EncodeToString(sum[:16])+".json")
-}
-
-// Sweep removes the notes on sessions that are too old to be gone on with.
-func (k *Keeper) Sweep(now time.Time) error {
-	entries, err := os.ReadDir(k.dir)
-	if err != nil {
-		return fmt.Errorf("sweeping notes on sessions: %w", err)
-	}
-	var faults []error
-	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil || now.Sub(info.ModTime()) <= Lifetime {
-			continue
-		}
-		if err := os.Remove(filepath.Join(k.dir, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			faults = append(faults, fmt.Errorf("sweeping notes on sessions: %w", err))
-		}
-	}
-	return errors.Join(faults...)
 }

@@ -3,6 +3,7 @@ package recovery_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -81,20 +82,11 @@ func TestNotes(t *testing.T) {
 	k := open(t, key, dir)
 	id, other := k.Mint(recovery.Session{Initialize: params, Born: now}), k.Mint(recovery.Session{Initialize: params, Born: now})
 	want := recovery.Notes{Version: "2025-11-25", LogLevel: "info", Resources: []string{"u"}}
-	if err := k.Note(id, want); err != nil {
+	if _, err := k.Note(id, want); err != nil {
 		t.Fatal(err)
 	}
 	if _, notes, ok := open(t, key, dir).Read(id, now); !ok || !reflect.DeepEqual(notes, want) {
 		t.Errorf("got %+v, %v", notes, ok)
-	}
-	if err := k.Note(id, recovery.Notes{Ended: true}); err != nil {
-		t.Fatal(err)
-	}
-	if read(k, id, now) || !read(k, other, now) {
-		t.Error("the wrong session has ended")
-	}
-	if err := k.Sweep(now.Add(time.Hour)); err != nil || read(k, id, now) {
-		t.Errorf("the end is forgotten too early, %v", err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(files) != 1 || strings.Contains(files[0], id) {
@@ -106,10 +98,49 @@ func TestNotes(t *testing.T) {
 	if read(k, id, now) {
 		t.Error("a session with broken notes is taken")
 	}
+	if err := k.End(id); err != nil {
+		t.Fatal(err)
+	}
+	if read(k, id, now) || !read(k, other, now) {
+		t.Error("the wrong session has ended")
+	}
+	if err := k.Sweep(now.Add(time.Hour)); err != nil || read(k, id, now) {
+		t.Errorf("the end is forgotten too early, %v", err)
+	}
 	if err := k.Sweep(now.Add(25 * time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 0 {
 		t.Errorf("%v is left", files)
+	}
+}
+
+// TestAnEndCannotBeUndone has several bridges share the notes.
+func TestAnEndCannotBeUndone(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	one, two := open(t, key, dir), open(t, key, dir)
+	id := one.Mint(recovery.Session{Initialize: params, Born: now})
+	if got := one.Edition(id); got != (recovery.Edition{}) {
+		t.Errorf("before there are notes: %v", got)
+	}
+	ours, err := one.Note(id, recovery.Notes{Holder: "one"})
+	if err != nil || two.Edition(id) != ours {
+		t.Fatalf("%v, %v, %v", ours, two.Edition(id), err)
+	}
+	theirs, err := two.Note(id, recovery.Notes{Holder: "two"})
+	if err != nil || one.Edition(id) != theirs || theirs == ours {
+		t.Fatalf("%v, %v, %v", ours, theirs, err)
+	}
+	if notes, err := one.Notes(id); err != nil || notes.Holder != "two" {
+		t.Errorf("%+v, %v", notes, err)
+	}
+	if err := one.End(id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Note(id, recovery.Notes{Holder: "two"}); !errors.Is(err, recovery.ErrEnded) {
+		t.Errorf("a note on an ended session: %v", err)
+	}
+	if notes, err := two.Notes(id); err != nil || !notes.Ended || one.Edition(id) == theirs || read(two, id, now) {
+		t.Errorf("%+v, %v", notes, err)
 	}
 }

@@ -59,7 +59,8 @@ func (s *session) renew(upstream string, k *recovery.Keeper) error {
 	defer s.mu.Unlock()
 	s.upstream, s.renewed, s.notes.Upstream = upstream, true, upstream
 	s.lost, s.open = append(s.lost, s.open...), nil
-	return k.Note(s.id, s.notes)
+	_, err := k.Note(s.id, s.notes)
+	return err
 }
 
 // began notes that the server has begun to answer a request.
@@ -119,16 +120,12 @@ func (s *session) set(message []byte, k *recovery.Keeper) error {
 	case !slices.Contains(s.notes.Resources, params.URI):
 		s.notes.Resources = append(s.notes.Resources, params.URI)
 	}
-	return k.Note(s.id, s.notes)
+	_, err = k.Note(s.id, s.notes)
+	return err
 }
 
 // bury makes sure that the session is never gone on with.
-func (s *session) bury(k *recovery.Keeper) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.notes.Ended = true
-	return k.Note(s.id, s.notes)
-}
+func (s *session) bury(k *recovery.Keeper) error { return k.End(s.id) }
 
 // sessions are those that go through, so that a bridge which is about to end can
 // wait for them, and go on with them. It is keyed by digests of ids.
@@ -181,13 +178,21 @@ func (s *sessions) find(id, principal string, keeper *recovery.Keeper, now time.
 	}
 	s.mu.Unlock()
 	var found *session
-	if k != nil {
-		found = k.session
-	} else if born, notes, ok := keeper.Read(id, now); ok {
+	switch {
+	case k == nil:
+		born, notes, ok := keeper.Read(id, now)
+		if !ok {
+			return nil
+		}
 		found = &session{id: id, born: born, upstream: born.Upstream, notes: notes}
 		if notes.Upstream != "" {
 			found.upstream, found.renewed = notes.Upstream, true
 		}
+	case keeper.Ended(id):
+		// At another replica.
+		s.forget(id)
+	default:
+		found = k.session
 	}
 	if found == nil || found.born.Principal != principal {
 		return nil

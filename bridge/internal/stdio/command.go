@@ -26,6 +26,9 @@ type Command struct {
 	Dir string
 	// MaxLine is the longest message in bytes. Zero means 16 MiB.
 	MaxLine int
+	// LogLines is how many lines of each child's are logged in a second, after the
+	// first ten times as many; more are counted only. Zero means 50.
+	LogLines int
 	// SendTimeout is how long the child may take to read a message. Zero means
 	// 30 s.
 	SendTimeout time.Duration
@@ -54,6 +57,9 @@ var (
 func (c Command) withDefaults() Command {
 	if c.MaxLine == 0 {
 		c.MaxLine = 16 << 20
+	}
+	if c.LogLines == 0 {
+		c.LogLines = 50
 	}
 	if c.SendTimeout == 0 {
 		c.SendTimeout = 30 * time.Second

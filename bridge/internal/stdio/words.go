@@ -13,14 +13,14 @@ const (
 	maxWordsLine = 4 << 10 // bytes of a line that are logged
 	tailLines    = 20
 	tailLineLen  = 400 // bytes of a line that are kept
-	wordsPerSec  = 50
-	wordsBurst   = 500
+	wordsBurst   = 10  // seconds of the rate that may be logged at once
 )
 
-// words logs what a child says outside of the protocol, no faster than
-// wordsPerSec, and keeps its last lines.
+// words logs what a child says outside of the protocol, no faster than a rate of
+// lines in a second, and keeps its last lines.
 type words struct {
-	log *slog.Logger
+	log  *slog.Logger
+	rate float64
 
 	mu      sync.Mutex
 	tail    []string
@@ -29,8 +29,8 @@ type words struct {
 	dropped int
 }
 
-func newWords(log *slog.Logger) *words {
-	return &words{log: log, tokens: wordsBurst, last: time.Now()}
+func newWords(log *slog.Logger, rate int) *words {
+	return &words{log: log, rate: float64(rate), tokens: float64(rate * wordsBurst), last: time.Now()}
 }
 
 // say takes one line that came from the stream.
@@ -62,7 +62,7 @@ func (w *words) keep(line string) (dropped int, ok bool) {
 	}
 	w.tail = append(w.tail, cutString(line, tailLineLen))
 	now := time.Now()
-	w.tokens = min(wordsBurst, w.tokens+now.Sub(w.last).Seconds()*wordsPerSec)
+	w.tokens = min(w.rate*wordsBurst, w.tokens+now.Sub(w.last).Seconds()*w.rate)
 	w.last = now
 	if w.tokens < 1 {
 		w.dropped++
