@@ -71,6 +71,21 @@ bench: prerequisites tools build ## compare calls through Mooring with calls thr
 	@$(GO) build -o $(CURDIR)/.build/bench/ ./envoy/e2e/bench ./xds/internal/benchplane
 	.build/bench/bench --programs $(BIN) --plane .build/bench/benchplane --envoy $(TOOLS)/bin/envoy $(BENCH)
 
+OTHERS := $(CURDIR)/.build/bench-bridge
+
+.PHONY: bench-bridge
+bench-bridge: prerequisites tools build ## compare the bridge with other bridges, which are installed into .build
+	@mkdir -p $(OTHERS)
+	@echo "bench-bridge: installing other bridges into .build/bench-bridge (once, about 350 MB)"
+	@[ -e $(OTHERS)/node_modules/.bin/mcp-proxy ] || npm install --prefix $(OTHERS) --no-audit --no-fund --loglevel error \
+		supergateway@4.0.0 mcp-proxy@6.7.19
+	@[ -e $(OTHERS)/python/bin/mcp-proxy ] || { python3 -m venv $(OTHERS)/python && \
+		$(OTHERS)/python/bin/pip install --quiet --disable-pip-version-check mcp-proxy==0.13.0 fastmcp==3.4.10; }
+	@[ -e $(OTHERS)/bin/mcp-proxy ] || GOBIN=$(OTHERS)/bin $(GO) install github.com/tbxark/mcp-proxy@v0.43.2 || \
+		echo "bench-bridge: without TBXark's mcp-proxy, which could not be fetched"
+	@$(GO) build -o $(OTHERS)/benchbridge ./envoy/e2e/benchbridge
+	@$(OTHERS)/benchbridge --bridge $(BIN)/bridge --others $(OTHERS)
+
 .PHONY: lint
 lint: ## look for mistakes that the compiler lets pass
 	$(GO_TOOL) golangci-lint run ./...
