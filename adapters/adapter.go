@@ -31,6 +31,9 @@ type Spec struct {
 	// EnvironmentVariables are given to the server. For the bridge they name
 	// what to run: MCP_COMMAND with MCP_ARGS, or MCP_PROXY_URL.
 	EnvironmentVariables map[string]string `json:"environmentVariables"`
+	// SecretEnvironmentVariables are given to the server like
+	// EnvironmentVariables, and are shown to nobody. No name may be in both.
+	SecretEnvironmentVariables map[string]Secret `json:"secretEnvironmentVariables,omitempty"`
 	// ReplicaCount is how many instances run. Absent means 1; 0 is allowed and
 	// means none.
 	ReplicaCount int `json:"replicaCount"`

@@ -33,13 +33,14 @@ const (
 )
 
 // ServerEnvironment is what the server's process is given: EnvironmentVariables,
-// and the settings of the bridge, which win over variables of the same meaning.
+// SecretEnvironmentVariables as they are, and the settings of the bridge, which win over variables of the same meaning.
 // In memory of its own.
 func (s Spec) ServerEnvironment() map[string]string {
 	env := maps.Clone(s.EnvironmentVariables)
 	if env == nil {
 		env = map[string]string{}
 	}
+	s.secretEnvironment(env)
 	if s.ProcessModel != "" {
 		env[variableProcess] = string(s.ProcessModel)
 	}

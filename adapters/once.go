@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -54,12 +55,18 @@ func (s *Service) CreateOnce(ctx context.Context, spec Spec, principal Principal
 const originSeparator = ":"
 
 // originOf is the Adapter.Origin of a request: digests of whose key it has, and
-// of what it asks for.
+// of what it asks for. The latter is keyed by the former's text, which is kept
+// nowhere: secrets cannot be guessed by it.
 func originOf(spec Spec, principal Principal, key string) (string, error) {
-	text, err := json.Marshal(spec)
+	text, err := json.Marshal(struct {
+		Spec    Spec
+		Secrets map[string]string
+	}{spec, spec.Secrets()})
 	if err != nil {
 		return "", fmt.Errorf("creating adapter %q: %w", spec.Name, err)
 	}
-	whose, what := sha256.Sum256([]byte(principal.ID()+"\x00"+key)), sha256.Sum256(text)
-	return hex.EncodeToString(whose[:]) + originSeparator + hex.EncodeToString(what[:]), nil
+	by := []byte(principal.ID() + "\x00" + key)
+	whose, what := sha256.Sum256(by), hmac.New(sha256.New, by)
+	what.Write(text)
+	return hex.EncodeToString(whose[:]) + originSeparator + hex.EncodeToString(what.Sum(nil)), nil
 }

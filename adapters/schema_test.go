@@ -64,7 +64,9 @@ func specs() *rapid.Generator[adapters.Spec] {
 			ProcessModel:         adapters.ProcessModel(near(`isolated|shared`).Draw(t, "processModel")),
 			SessionRecovery:      adapters.SessionRecovery(near(`resume|fail`).Draw(t, "sessionRecovery")),
 			Inspection:           adapters.Inspection(near(`always|session`).Draw(t, "inspection")),
-			UpstreamAuth:         rapid.Ptr(upstreamAuth(), true).Draw(t, "upstreamAuth"),
+			SecretEnvironmentVariables: rapid.MapOfN(variable, rapid.Map(value, func(s string) adapters.Secret { return adapters.Secret(s) }), 0, 2).
+				Draw(t, "secrets"),
+			UpstreamAuth: rapid.Ptr(upstreamAuth(), true).Draw(t, "upstreamAuth"),
 		}
 	})
 }
@@ -84,7 +86,13 @@ func trafficLimits() *rapid.Generator[adapters.TrafficLimits] {
 
 func upstreamAuth() *rapid.Generator[adapters.UpstreamAuth] {
 	return rapid.Custom(func(t *rapid.T) adapters.UpstreamAuth {
-		return adapters.UpstreamAuth{Mode: adapters.UpstreamMode(near(`none|identity`).Draw(t, "mode"))}
+		member := func(pattern string, examples ...string) string {
+			return rapid.OneOf(rapid.Just(""), near(pattern, examples...)).Draw(t, "member")
+		}
+		return adapters.UpstreamAuth{
+			Mode:   adapters.UpstreamMode(near(`none|identity|static`, "static", "static").Draw(t, "mode")),
+			Secret: member(`[A-Z_]{1,4}`, "1A"), Header: member(`[A-Za-z-]{1,9}`, "a b", "a:"), Scheme: member(`Bearer|Basic`, "a b"),
+		}
 	})
 }
 
@@ -106,7 +114,7 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		good := valid()
-		keep := rapid.IntRange(0, 14).Draw(t, "kept")
+		keep := rapid.IntRange(0, 15).Draw(t, "kept")
 		if keep != 0 {
 			good.UseWorkloadIdentity = spec.UseWorkloadIdentity
 			switch keep {
@@ -136,6 +144,8 @@ func TestSchemaIsWhatValidateSays(t *testing.T) {
 				good.ProcessModel, good.ImageName = adapters.ProcessShared, spec.ImageName
 			case 13:
 				good.Inspection, good.ToolRules, good.Limits = spec.Inspection, spec.ToolRules, spec.Limits
+			case 15:
+				good.SecretEnvironmentVariables = spec.SecretEnvironmentVariables
 			case 14:
 				good.UpstreamAuth, good.Inspection = spec.UpstreamAuth, spec.Inspection
 				if rapid.Bool().Draw(t, "remote") {
@@ -177,6 +187,12 @@ func compare(t interface {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secrets, has := document.(map[string]any)["secretEnvironmentVariables"].(map[string]any); has {
+		// As its author writes it.
+		for name, value := range spec.Secrets() {
+			secrets[name] = value
+		}
 	}
 	faults := spec.Validate(adapters.Limits{MaxReplicas: adapters.MaxReplicaCount})
 	if err := schema.Validate(document); (err == nil) != (len(faults) == 0) {

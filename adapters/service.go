@@ -79,7 +79,7 @@ func (s *Service) Validate(spec Spec) []Fault {
 // accept is spec as it may be stored, or a ValidationError, or what the
 // Deployer says of it.
 func (s *Service) accept(spec Spec) (Spec, error) {
-	if err := Invalid(s.Validate(spec)); err != nil {
+	if err := Invalid(MergeFaults(s.Validate(spec), spec.unkept())); err != nil {
 		return Spec{}, err
 	}
 	if err := s.cfg.Deployer.Supports(spec); err != nil {

@@ -37,6 +37,10 @@ func (s Spec) Normalize() Spec {
 	if s.EnvironmentVariables == nil {
 		s.EnvironmentVariables = map[string]string{}
 	}
+	s.SecretEnvironmentVariables = maps.Clone(s.SecretEnvironmentVariables)
+	if len(s.SecretEnvironmentVariables) == 0 {
+		s.SecretEnvironmentVariables = nil
+	}
 	s.RequiredRoles = slices.Clone(s.RequiredRoles)
 	if s.RequiredRoles == nil {
 		s.RequiredRoles = []string{}

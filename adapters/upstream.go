@@ -1,10 +1,36 @@
 package adapters
 
+import (
+	"cmp"
+	"encoding/json"
+	"regexp"
+)
+
+// The patterns of schema.json: those of RFC 9110 for a header's name and for a
+// scheme.
+const (
+	patternHeader = `^[A-Za-z0-9!#$%&'*+.^_|~-]{1,128}$`
+	patternScheme = `^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$`
+)
+
+var (
+	headerRule = regexp.MustCompile(patternHeader)
+	schemeRule = regexp.MustCompile(patternScheme)
+)
+
 // UpstreamAuth says what reaches the server of who calls. The client's own
 // token never does.
 type UpstreamAuth struct {
 	// Mode is what reaches it. Required.
 	Mode UpstreamMode `json:"mode"`
+	// Secret names the one of SecretEnvironmentVariables that a header gets. It,
+	// Header and Scheme are for UpstreamStatic, which needs it.
+	Secret string `json:"secret,omitempty"`
+	// Header is the header. Empty means Authorization.
+	Header string `json:"header,omitempty"`
+	// Scheme stands before the secret in the header, with a space between: Bearer,
+	// for example. Empty means that the secret is all of it.
+	Scheme string `json:"scheme,omitempty"`
 }
 
 // UpstreamMode is a kind of UpstreamAuth.
@@ -17,15 +43,22 @@ const (
 	// UpstreamIdentity means headers that name the caller, and a token signed by
 	// the gateway that proves them.
 	UpstreamIdentity UpstreamMode = "identity"
+	// UpstreamStatic means a header with a secret of the adapter, the same for
+	// all callers. The bridge adds it, so it is for servers behind MCP_PROXY_URL.
+	UpstreamStatic UpstreamMode = "static"
 )
 
-// variableForward tells the bridge which of the gateway's headers a remote
-// server gets.
-const variableForward = "MCP_PROXY_FORWARD"
+// The variables by which the bridge is told of it.
+const (
+	// variableForward says which of the gateway's headers a remote server gets.
+	variableForward = "MCP_PROXY_FORWARD"
+	// variableHeaders says which headers of the adapter it gets.
+	variableHeaders = "MCP_PROXY_HEADERS"
+)
 
 // normalize is u in memory of its own, or nil where it says nothing.
 func (u *UpstreamAuth) normalize() *UpstreamAuth {
-	if u.Is(UpstreamNone) {
+	if u == nil || *u == (UpstreamAuth{Mode: UpstreamNone}) {
 		return nil
 	}
 	out := *u
@@ -45,12 +78,25 @@ func (u *UpstreamAuth) environment(env map[string]string) {
 	if _, remote := env[variableProxyURL]; !remote {
 		return
 	}
-	if u.Is(UpstreamIdentity) {
+	switch {
+	case u.Is(UpstreamIdentity):
 		env[variableForward] = string(UpstreamIdentity)
+	case u.Is(UpstreamStatic):
+		type source struct {
+			Variable string `json:"variable"`
+			Scheme   string `json:"scheme,omitempty"`
+		}
+		text, err := json.Marshal(map[string]source{cmp.Or(u.Header, "Authorization"): {u.Secret, u.Scheme}})
+		if err != nil {
+			panic("adapters: strings cannot fail to marshal: " + err.Error())
+		}
+		env[variableHeaders] = string(text)
 	}
 }
 
-// upstreamAuth says what is wrong with s.UpstreamAuth.
+// upstreamAuth says what is wrong with the form of s.UpstreamAuth. Whether there
+// is such a secret, and whether the header may be set, is judged elsewhere: see
+// ServiceConfig.Check.
 func (f *faultList) upstreamAuth(s Spec) {
 	u := s.UpstreamAuth
 	if u == nil {
@@ -58,10 +104,34 @@ func (f *faultList) upstreamAuth(s Spec) {
 	}
 	switch u.Mode {
 	case UpstreamNone, UpstreamIdentity:
+	case UpstreamStatic:
+		f.staticAuth(s)
 	default:
-		f.add("/upstreamAuth/mode", "It must be none or identity.")
+		f.add("/upstreamAuth/mode", "It must be none, identity or static.")
+	}
+	if u.Mode != UpstreamStatic {
+		for _, member := range []struct{ name, value string }{{"secret", u.Secret}, {"header", u.Header}, {"scheme", u.Scheme}} {
+			if member.value != "" {
+				f.add(Pointer("upstreamAuth", member.name), "It is only for the mode static.")
+			}
+		}
 	}
 	if _, stdio := s.EnvironmentVariables[variableCommand]; stdio && s.ImageName == BridgeImage && u.Mode != UpstreamNone {
 		f.add("/upstreamAuth", "A server that MCP_COMMAND runs sees no headers, so nothing can reach it.")
+	}
+}
+
+func (f *faultList) staticAuth(s Spec) {
+	u := s.UpstreamAuth
+	if s.ImageName != BridgeImage {
+		f.add("/upstreamAuth/mode", "It is only for the image "+BridgeImage+": other images are given their secrets as variables.")
+	}
+	f.text(u.Secret, variableRule, "/upstreamAuth/secret", "It must be the name of one of secretEnvironmentVariables.")
+	f.length(u.Secret, maxVariable, "/upstreamAuth/secret")
+	if u.Header != "" && !headerRule.MatchString(u.Header) {
+		f.add("/upstreamAuth/header", "It must be the name of a header.")
+	}
+	if u.Scheme != "" && !schemeRule.MatchString(u.Scheme) {
+		f.add("/upstreamAuth/scheme", "It must be one word, such as Bearer.")
 	}
 }

@@ -86,6 +86,7 @@ func (s Spec) Validate(limits Limits) []Fault {
 	f.length(s.ImageName, maxImageName, "/imageName")
 	f.text(s.ImageVersion, tagRule, "/imageVersion", "It must be an image tag: up to 128 letters, digits, underscores, dots and hyphens, not beginning with a dot or hyphen.")
 	f.environment(s.EnvironmentVariables)
+	f.secrets(s)
 	if s.ImageName == BridgeImage {
 		f.bridge(s.EnvironmentVariables)
 	}

@@ -38,6 +38,10 @@ type Config struct {
 
 	ProxyForward string `env:"MCP_PROXY_FORWARD" enum:"none,identity" default:"none" help:"Which headers of the gateway a remote server gets: identity: those that say who calls."`
 
+	ProxyHeaders string `env:"MCP_PROXY_HEADERS" placeholder:"JSON" help:"Headers that a remote server gets with each request, and the variables that have their values: {\"Authorization\": {\"variable\": \"API_TOKEN\", \"scheme\": \"Bearer\"}}."`
+
+	SecretVariables []string `env:"MCP_SECRET_VARIABLES" placeholder:"NAME,..." help:"Variables whose values must not show in what is logged and answered."`
+
 	Process string `env:"MCP_PROCESS" enum:"isolated,shared" default:"isolated" help:"isolated: no two users share a server process. shared: all do."`
 
 	Direct           string `env:"MCP_DIRECT" enum:"auto,never" default:"auto" help:"auto: sessions run the program that npx or uvx would run, without it, where that is equal. never: they run the command as it is."`
@@ -92,6 +96,8 @@ func (c Config) Validate() error {
 		fault("MCP_COMMAND and MCP_PROXY_URL exclude each other")
 	case c.Command == "" && c.Args != "":
 		fault("MCP_ARGS is of no use without MCP_COMMAND")
+	case c.Command != "" && c.ProxyHeaders != "":
+		fault("MCP_PROXY_HEADERS is of no use without MCP_PROXY_URL")
 	case c.Command != "":
 		if _, err := launch.SplitArgs(c.Args); err != nil {
 			fault("MCP_ARGS: %w", err)

@@ -35,6 +35,10 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 	if err != nil {
 		return nil, err
 	}
+	headers, err := proxyHeaders(cfg, environ)
+	if err != nil {
+		return nil, err
+	}
 	keeper, err := newKeeper(cfg)
 	if err != nil {
 		return nil, err
@@ -60,6 +64,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 		Policy:          cfg.remotePolicy(),
 		EgressFile:      cfg.Policy,
 		Forward:         cfg.forwarded(),
+		Headers:         headers,
 		Admit:           state.Admit,
 		MaxBody:         int64(cfg.MaxBodyBytes),
 		ResponseTimeout: cfg.ResponseTimeout,

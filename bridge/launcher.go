@@ -38,6 +38,7 @@ func newLauncher(cfg Config, args, environ []string, log *slog.Logger) *launcher
 	l := &launcher{
 		runner: stdio.NewRunner(stdio.Command{
 			Name: cfg.Command, Args: args, Env: base, Dir: cfg.WorkDir, MaxLine: int(cfg.MaxLineBytes), LogLines: cfg.ServerLogLines, Log: log,
+			Mask: secretsOf(cfg, environ),
 		}),
 		base: base, extra: probeEnvironment(environ, npmLogs(cfg)),
 		starts: prometheus.NewCounterVec(prometheus.CounterOpts{

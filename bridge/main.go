@@ -26,7 +26,7 @@ func main() {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	if err := run(context.Background(), cfg, os.Environ(), signals); err != nil {
-		fmt.Fprintln(os.Stderr, "bridge:", err)
+		fmt.Fprintln(os.Stderr, "bridge:", secretsOf(cfg, os.Environ()).String(err.Error()))
 		os.Exit(1)
 	}
 }

@@ -32,7 +32,8 @@ func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Si
 		return err
 	}
 	defer closeLog()
-	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	secrets := secretsOf(cfg, environ)
+	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: secrets.Attr}))
 	for _, dir := range []string{cfg.StateDir, cfg.WorkDir} {
 		if dir == "" {
 			continue
@@ -42,7 +43,7 @@ func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Si
 		}
 	}
 	reg, gatherer := newRegistry(cfg.Adapter)
-	state := &health.Health{}
+	state := &health.Health{Mask: secrets}
 	serve, err := newBackend(cfg, environ, state, reg, log)
 	if err != nil {
 		return err

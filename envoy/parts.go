@@ -82,7 +82,7 @@ func (l launch) xdsArgs() []string {
 	return append([]string{
 		"--db", l.folder.Database(), "--adapters-dir", l.folder.Adapters(), "--run-dir", l.folder.Runtime(),
 		"--bridge", l.programs.Bridge, "--lease", l.folder.Lease(), "--audit", l.folder.Audit(),
-		"--identity-jwks", l.folder.IdentityJWKS(),
+		"--identity-jwks", l.folder.IdentityJWKS(), "--secrets-key", l.folder.SecretsKey(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
 		"--ops-socket", l.folder.Socket(xdsOpsSocket), "--extproc-ops-socket", l.folder.Socket(extProcOpsSocket),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,

@@ -39,6 +39,7 @@ type Config struct {
 	Auth               string        `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
 	APIKeys            string        `name:"api-keys" placeholder:"FILE" help:"File that keeps the API keys; needed with --auth."`
 	IdentityJWKS       string        `name:"identity-jwks" placeholder:"FILE" help:"File that extproc writes its public identity keys to, which are shown to everybody (none)."`
+	SecretsKey         string        `placeholder:"FILE" help:"Key that adapters' secrets are kept under, made (0600) where it is missing (none: adapters can have no secrets)."`
 	MaxStarting        int           `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
 	DrainTimeout       time.Duration `env:"MOORING_DRAIN_TIMEOUT" default:"5m" help:"How long a replica that is replaced or scaled away keeps its sessions (${default})."`
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`

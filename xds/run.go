@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/bolt"
+	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/local"
 	"github.com/mooring-mcp/mooring/adapters/policy"
@@ -39,7 +41,7 @@ const (
 // run works until ctx ends, which ends all bridges. Where it ends by itself,
 // with an error, the bridges are left to serve: the next start adopts them.
 func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
-	store, err := bolt.Open(cfg.DB, log)
+	store, err := openStore(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -95,6 +97,25 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
 		identity: who.run, measure: measure, api: handler, ops: opsHandler(registry, loop, store, deployer),
 	})
+}
+
+// openStore opens the store, which keeps secrets where cfg names a key for them.
+func openStore(cfg Config, log *slog.Logger) (*bolt.Store, error) {
+	if cfg.SecretsKey == "" {
+		return bolt.Open(cfg.DB, log)
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.SecretsKey), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the key for secrets: %w", err)
+	}
+	key, err := keys.SealingKey(cfg.SecretsKey)
+	if err != nil {
+		return nil, fmt.Errorf("secrets: %w", err)
+	}
+	sealer, err := keys.NewSealer(key)
+	if err != nil {
+		return nil, err
+	}
+	return bolt.OpenSealing(cfg.DB, sealer, log)
 }
 
 func settings(cfg Config) translate.Settings {

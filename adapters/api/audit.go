@@ -90,7 +90,23 @@ func difference(before, after *adapters.Adapter) (changed []string, old, next js
 			changed = append(changed, adapters.Pointer(name))
 		}
 	}
+	if before != nil && after != nil {
+		changed = append(changed, changedSecrets(before.Spec, after.Spec)...)
+	}
 	return changed, redacted(was), redacted(is)
+}
+
+// changedSecrets points at the secrets that both have, with other values. They
+// look the same in JSON.
+func changedSecrets(before, after adapters.Spec) []string {
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(after.SecretEnvironmentVariables)) {
+		was, had := before.SecretEnvironmentVariables[name]
+		if had && was != after.SecretEnvironmentVariables[name] {
+			changed = append(changed, adapters.Pointer("secretEnvironmentVariables", name))
+		}
+	}
+	return changed
 }
 
 func union(a, b map[string]any) []string {

@@ -51,7 +51,7 @@ func userFields() []string {
 	return []string{
 		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
 		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity", "limits",
-		"inspection", "processModel", "sessionRecovery", "upstreamAuth",
+		"inspection", "processModel", "sessionRecovery", "upstreamAuth", "secretEnvironmentVariables",
 	}
 }
 
@@ -93,6 +93,8 @@ func (d *specDecoder) field(path []string, name string) (err error) {
 		var text string
 		text, err = d.word(path)
 		d.spec.SessionRecovery = adapters.SessionRecovery(text)
+	case "secretEnvironmentVariables":
+		d.spec.SecretEnvironmentVariables, err = d.secrets(path)
 	case "upstreamAuth":
 		d.spec.UpstreamAuth, err = d.upstreamAuth(path)
 	default:

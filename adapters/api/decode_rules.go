@@ -72,14 +72,31 @@ func (d *specDecoder) limits(path []string) (*adapters.TrafficLimits, error) {
 // upstreamAuth reads the member upstreamAuth of an adapter.
 func (d *specDecoder) upstreamAuth(path []string) (*adapters.UpstreamAuth, error) {
 	auth := &adapters.UpstreamAuth{}
-	err := d.object(path, func(within []string, name string) error {
-		if name != "mode" {
+	fields := map[string]*string{"secret": &auth.Secret, "header": &auth.Header, "scheme": &auth.Scheme}
+	err := d.object(path, func(within []string, name string) (err error) {
+		if name == "mode" {
+			var text string
+			text, err = d.text(within)
+			auth.Mode = adapters.UpstreamMode(text)
+			return err
+		}
+		field, known := fields[name]
+		if !known {
 			d.fault(within, "It is not known.")
 			return d.tokens.SkipValue()
 		}
-		text, err := d.text(within)
-		auth.Mode = adapters.UpstreamMode(text)
+		*field, err = d.word(within)
 		return err
 	})
 	return auth, err
+}
+
+// secrets reads the member secretEnvironmentVariables of an adapter.
+func (d *specDecoder) secrets(path []string) (map[string]adapters.Secret, error) {
+	texts, err := d.texts(path)
+	secrets := make(map[string]adapters.Secret, len(texts))
+	for name, text := range texts {
+		secrets[name] = adapters.Secret(text)
+	}
+	return secrets, err
 }

@@ -44,7 +44,8 @@ func (a *api) put(w http.ResponseWriter, r *http.Request, p adapters.Principal) 
 		return err
 	}
 	changed, err := change.service.Patch(r.Context(), current.Name, guard(r, p), func(old adapters.Spec) (adapters.Spec, error) {
-		return spec, privileged(a.Policy().DemandsOfChange(old, spec), p)
+		next := spec.KeepSecrets(old)
+		return next, privileged(a.Policy().DemandsOfChange(old, next), p)
 	})
 	if err != nil {
 		return err
@@ -107,6 +108,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 		if err != nil {
 			return adapters.Spec{}, err
 		}
+		next = next.KeepSecrets(spec)
 		return next, privileged(a.Policy().DemandsOfChange(spec, next), p)
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/mooring-mcp/mooring/adapters"
@@ -18,11 +19,18 @@ type record struct {
 	Revision   adapters.Revision `json:"revision"`
 	Generation int64             `json:"generation"`
 	Origin     string            `json:"origin,omitempty"`
-	Adapter    adapters.Adapter  `json:"adapter"`
+	// Secrets are those of the adapter, sealed for it alone.
+	Secrets string           `json:"secrets,omitempty"`
+	Adapter adapters.Adapter `json:"adapter"`
 }
 
-func encode(a adapters.Adapter) ([]byte, error) {
-	value, err := json.Marshal(record{recordVersion, a.Revision, a.Generation, a.Origin, a})
+func (s *Store) encode(a adapters.Adapter) ([]byte, error) {
+	secrets, err := s.seal(a)
+	if err != nil {
+		return nil, err
+	}
+	// What is encoded of the adapter itself shows no secret.
+	value, err := json.Marshal(record{recordVersion, a.Revision, a.Generation, a.Origin, secrets, a})
 	if err != nil {
 		return nil, fmt.Errorf("encoding record %q: %w", a.Name, err)
 	}
@@ -30,7 +38,7 @@ func encode(a adapters.Adapter) ([]byte, error) {
 }
 
 // decode reads the record under name, or answers ErrCorrupt.
-func decode(name string, value []byte) (adapters.Adapter, error) {
+func (s *Store) decode(name string, value []byte) (adapters.Adapter, error) {
 	var version struct {
 		Version int `json:"version"`
 	}
@@ -44,7 +52,8 @@ func decode(name string, value []byte) (adapters.Adapter, error) {
 	var r record
 	strict := json.NewDecoder(bytes.NewReader(value))
 	strict.DisallowUnknownFields()
-	if err := strict.Decode(&r); err != nil {
+	err := strict.Decode(&r)
+	if err != nil {
 		return adapters.Adapter{}, fmt.Errorf("%w: %q: %w", ErrCorrupt, name, err)
 	}
 	a := r.Adapter
@@ -53,7 +62,51 @@ func decode(name string, value []byte) (adapters.Adapter, error) {
 			ErrCorrupt, name, a.Name, a.ID, r.Revision)
 	}
 	a.Revision, a.Generation, a.Origin = r.Revision, r.Generation, r.Origin
+	if a.SecretEnvironmentVariables, err = s.open(a, r.Secrets); err != nil {
+		return adapters.Adapter{}, fmt.Errorf("%w: %q: its secrets: %w", ErrCorrupt, name, err)
+	}
 	a.Spec = a.Normalize()
 	a.CreatedAt, a.LastUpdatedAt = a.CreatedAt.UTC(), a.LastUpdatedAt.UTC()
 	return a, nil
+}
+
+// purpose binds sealed secrets to their adapter: those of another cannot be put
+// in their place.
+func purpose(a adapters.Adapter) string { return "secrets of adapter " + string(a.ID) }
+
+// seal is a's secrets for the file, or empty where it has none.
+func (s *Store) seal(a adapters.Adapter) (string, error) {
+	if len(a.SecretEnvironmentVariables) == 0 {
+		return "", nil
+	}
+	if s.sealer == nil {
+		return "", fmt.Errorf("%w: secrets cannot be kept, since there is no key for them (xds --secrets-key)", adapters.ErrUnsupported)
+	}
+	text, err := json.Marshal(a.Secrets())
+	if err != nil {
+		return "", fmt.Errorf("encoding secrets of %q: %w", a.Name, err)
+	}
+	return s.sealer.Seal(text, purpose(a)), nil
+}
+
+var errNoKey = errors.New("there is no key for them (xds --secrets-key)")
+
+// open is the inverse of seal.
+func (s *Store) open(a adapters.Adapter, sealed string) (map[string]adapters.Secret, error) {
+	if sealed == "" {
+		return nil, nil
+	}
+	if s.sealer == nil {
+		return nil, errNoKey
+	}
+	text, err := s.sealer.Open(sealed, purpose(a))
+	if err != nil {
+		return nil, err
+	}
+	var secrets map[string]adapters.Secret
+	if err := json.Unmarshal(text, &secrets); err != nil {
+		// The error of the decoder could show a part of one.
+		return nil, errors.New("they are not what was sealed")
+	}
+	return secrets, nil
 }

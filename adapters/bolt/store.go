@@ -18,6 +18,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/keys"
 )
 
 // ErrCorrupt is what Get, Update and Delete answer of a record that cannot be
@@ -33,9 +34,10 @@ const adaptersBucket = "adapters"
 // Store is an adapters.Store in one file, which it locks while it is open.
 type Store struct {
 	adapters.Notifier
-	path string
-	db   *bbolt.DB
-	log  *slog.Logger
+	path   string
+	db     *bbolt.DB
+	sealer *keys.Sealer
+	log    *slog.Logger
 
 	mu sync.Mutex
 	// reported holds the corrupt records that the log has, so that each is
@@ -46,8 +48,13 @@ type Store struct {
 var _ adapters.Store = (*Store)(nil)
 
 // Open opens the file at path, or makes it with mode 0600. It is an error that
-// names the file where another process has it open.
-func Open(path string, log *slog.Logger) (*Store, error) {
+// names the file where another process has it open. Adapters with secrets are
+// ErrUnsupported.
+func Open(path string, log *slog.Logger) (*Store, error) { return OpenSealing(path, nil, log) }
+
+// OpenSealing is Open for a Store that keeps the secrets of adapters, sealed by
+// sealer. Nil keeps none.
+func OpenSealing(path string, sealer *keys.Sealer, log *slog.Logger) (*Store, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("opening %s: another process has it open", path)
@@ -55,7 +62,7 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	s := &Store{path: path, db: db, log: log, reported: map[string]bool{}}
+	s := &Store{path: path, db: db, sealer: sealer, log: log, reported: map[string]bool{}}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), db.Close())
 	}
@@ -96,7 +103,7 @@ func (s *Store) Create(ctx context.Context, a adapters.Adapter) (adapters.Adapte
 		if b.Get([]byte(a.Name)) != nil {
 			return adapters.Adapter{}, adapters.ErrExists
 		}
-		return put(b, a)
+		return s.put(b, a)
 	})
 }
 
@@ -104,7 +111,7 @@ func (s *Store) Create(ctx context.Context, a adapters.Adapter) (adapters.Adapte
 func (s *Store) Get(ctx context.Context, name string) (adapters.Adapter, error) {
 	var a adapters.Adapter
 	err := s.read(ctx, func(b *bbolt.Bucket) (err error) {
-		a, err = get(b, name)
+		a, err = s.get(b, name)
 		return err
 	})
 	return a, err
@@ -116,7 +123,7 @@ func (s *Store) List(ctx context.Context) ([]adapters.Adapter, error) {
 	all := []adapters.Adapter{}
 	err := s.read(ctx, func(b *bbolt.Bucket) error {
 		return b.ForEach(func(key, value []byte) error {
-			a, err := decode(string(key), value)
+			a, err := s.decode(string(key), value)
 			if err != nil {
 				s.report(string(key), err)
 				return nil
@@ -131,14 +138,14 @@ func (s *Store) List(ctx context.Context) ([]adapters.Adapter, error) {
 // Update implements adapters.Store.
 func (s *Store) Update(ctx context.Context, a adapters.Adapter, ifAt adapters.Revision) (adapters.Adapter, error) {
 	return s.write(ctx, func(b *bbolt.Bucket) (adapters.Adapter, error) {
-		current, err := get(b, a.Name)
+		current, err := s.get(b, a.Name)
 		if err != nil {
 			return adapters.Adapter{}, err
 		}
 		if current.ID != a.ID || ifAt != "" && current.Revision != ifAt {
 			return adapters.Adapter{}, adapters.ErrStale
 		}
-		return put(b, a)
+		return s.put(b, a)
 	})
 }
 
@@ -146,7 +153,7 @@ func (s *Store) Update(ctx context.Context, a adapters.Adapter, ifAt adapters.Re
 // that cannot be read, too.
 func (s *Store) Delete(ctx context.Context, name string, ifAt adapters.Revision) error {
 	_, err := s.write(ctx, func(b *bbolt.Bucket) (adapters.Adapter, error) {
-		current, err := get(b, name)
+		current, err := s.get(b, name)
 		if errors.Is(err, ErrCorrupt) && ifAt == "" {
 			err = nil
 		}
@@ -193,24 +200,24 @@ func (s *Store) report(name string, err error) {
 	}
 }
 
-func get(b *bbolt.Bucket, name string) (adapters.Adapter, error) {
+func (s *Store) get(b *bbolt.Bucket, name string) (adapters.Adapter, error) {
 	value := b.Get([]byte(name))
 	if value == nil {
 		return adapters.Adapter{}, adapters.ErrNotFound
 	}
-	return decode(name, value)
+	return s.decode(name, value)
 }
 
 // put writes a at the next revision. Revisions come from the bucket's sequence,
 // so that none is given twice in the life of the file.
-func put(b *bbolt.Bucket, a adapters.Adapter) (adapters.Adapter, error) {
+func (s *Store) put(b *bbolt.Bucket, a adapters.Adapter) (adapters.Adapter, error) {
 	sequence, err := b.NextSequence()
 	if err != nil {
 		return adapters.Adapter{}, err
 	}
 	a.Revision = adapters.Revision(strconv.FormatUint(sequence, 10))
 	a.Spec = a.Normalize()
-	value, err := encode(a)
+	value, err := s.encode(a)
 	if err != nil {
 		return adapters.Adapter{}, err
 	}

@@ -25,6 +25,12 @@ const (
 	ArgsVariable = "MCP_ARGS"
 	// ProxyURLVariable names the remote server, as CheckURL judges it.
 	ProxyURLVariable = "MCP_PROXY_URL"
+	// ProxyHeadersVariable names the headers that the remote server gets, as
+	// ProxyHeaders reads them.
+	ProxyHeadersVariable = "MCP_PROXY_HEADERS"
+	// SecretsVariable holds the names of the variables whose values must not show
+	// in what the bridge logs, with a comma between each two.
+	SecretsVariable = "MCP_SECRET_VARIABLES"
 )
 
 // BridgeLimits are the variables by which an operator bounds what a bridge takes:
@@ -46,7 +52,7 @@ func ChildEnvironment(environ []string, instance string) []string {
 	seen := map[string]bool{}
 	for _, variable := range slices.Backward(environ) {
 		name, _, ok := strings.Cut(variable, "=")
-		if !ok || name == "" || seen[name] || forBridge(name) {
+		if !ok || name == "" || seen[name] || ForBridge(name) {
 			continue
 		}
 		seen[name] = true
@@ -59,12 +65,12 @@ func ChildEnvironment(environ []string, instance string) []string {
 	return child
 }
 
-// forBridge reports whether the variable is read by the bridge. Other MCP_*
+// ForBridge reports whether the variable is read by the bridge. Other MCP_*
 // names belong to the server: many servers have settings under that prefix.
-func forBridge(name string) bool {
+func ForBridge(name string) bool {
 	switch name {
 	case CommandVariable, ArgsVariable, ProxyURLVariable, "MCP_LISTEN", "MCP_PROCESS", "MCP_SESSION_RECOVERY", "MCP_PROXY_FORWARD", "MCP_PROXY_SCOPE",
-		"MCP_DIRECT", "MCP_SPARES":
+		"MCP_DIRECT", "MCP_SPARES", ProxyHeadersVariable, SecretsVariable:
 		return true
 	}
 	return strings.HasPrefix(name, reservedPrefix)

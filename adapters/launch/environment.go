@@ -39,14 +39,12 @@ func CheckEnvironment(env map[string]string) []Fault {
 	if len(env) > MaxVariables {
 		faults = append(faults, Fault{Message: fmt.Sprintf("There are more than %d environment variables.", MaxVariables)})
 	}
-	total := 0
 	for name, value := range env {
-		total += len(name) + len(value)
 		if message := brokenVariable(name, value); message != "" {
 			faults = append(faults, Fault{Name: name, Message: message})
 			continue
 		}
-		if reserved(name) {
+		if Reserved(name) {
 			faults = append(faults, Fault{Name: name, Message: "The name is reserved for the gateway."})
 			continue
 		}
@@ -58,11 +56,20 @@ func CheckEnvironment(env map[string]string) []Fault {
 			})
 		}
 	}
-	if total > MaxEnvironmentBytes {
+	if Size(env) > MaxEnvironmentBytes {
 		faults = append(faults, Fault{Message: fmt.Sprintf("The environment variables together are longer than %d bytes.", MaxEnvironmentBytes)})
 	}
 	slices.SortStableFunc(faults, func(a, b Fault) int { return strings.Compare(a.Name, b.Name) })
 	return faults
+}
+
+// Size is the length of all names and values together, in bytes.
+func Size(env map[string]string) int {
+	total := 0
+	for name, value := range env {
+		total += len(name) + len(value)
+	}
+	return total
 }
 
 // brokenVariable says why no process can be given the variable, or "".
@@ -91,7 +98,8 @@ func validName(name string) bool {
 	return name != ""
 }
 
-func reserved(name string) bool {
+// Reserved reports whether nobody may set the variable of that name.
+func Reserved(name string) bool {
 	switch name {
 	case "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "MCP_LISTEN":
 		return true

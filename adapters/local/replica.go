@@ -3,12 +3,15 @@ package local
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/launch/mask"
 )
 
 const (
@@ -29,6 +32,8 @@ type replica struct {
 	// variables are the adapter's. Nil while the template that an adopted process
 	// was started from is not known, so that it cannot be started again.
 	variables atomic.Pointer[map[string]string]
+	// secrets are what of that must not show.
+	secrets atomic.Pointer[mask.Mask]
 
 	wanted atomic.Int32
 	wake   chan struct{}
@@ -79,6 +84,7 @@ func (r *replica) raise(g goal) {
 // know gives the replica what it needs to start a bridge.
 func (r *replica) know(a adapters.Adapter) {
 	variables := a.ServerEnvironment()
+	r.secrets.Store(mask.New(slices.Collect(maps.Values(a.Secrets()))))
 	r.variables.CompareAndSwap(nil, &variables)
 }
 
@@ -119,7 +125,7 @@ func (r *replica) once() time.Duration {
 	if r.current() == goalServe {
 		r.log.Warn("bridge died", "how", how, "deaths", r.deaths+1)
 		r.d.metrics.deaths.Inc()
-		r.last = died(how, r.dir)
+		r.last = r.secrets.Load().String(died(how, r.dir))
 		r.report(failed("BridgeExited", r.last))
 	}
 	return time.Since(r.record.Started)

@@ -99,13 +99,21 @@ func (s Settings) Demands(spec adapters.Spec) []Demand {
 			"It is not among the commands that the operator allows.", s.Roles.Commands, "",
 		})
 	}
-	for _, fault := range launch.CheckEnvironment(spec.EnvironmentVariables) {
-		if fault.NeedsAdmin {
-			demands = append(demands, Demand{adapters.Pointer("environmentVariables", fault.Name), fault.Message, s.Roles.LoaderVariables, fault.Name})
-		}
-	}
+	demands = append(demands, s.loaders("environmentVariables", spec.EnvironmentVariables)...)
+	demands = append(demands, s.loaders("secretEnvironmentVariables", spec.Secrets())...)
 	if spec.UseWorkloadIdentity {
 		demands = append(demands, Demand{"/useWorkloadIdentity", "It lends the workload's cloud identity.", s.Roles.WorkloadIdentity, ""})
+	}
+	return demands
+}
+
+// loaders are the demands of variables, which are in that member of a Spec.
+func (s Settings) loaders(member string, variables map[string]string) []Demand {
+	var demands []Demand
+	for _, fault := range launch.CheckEnvironment(variables) {
+		if fault.NeedsAdmin {
+			demands = append(demands, Demand{adapters.Pointer(member, fault.Name), fault.Message, s.Roles.LoaderVariables, fault.Name})
+		}
 	}
 	return demands
 }
@@ -117,9 +125,10 @@ func (s Settings) Demands(spec adapters.Spec) []Demand {
 // another program in the place of what was trusted.
 func (s Settings) DemandsOfChange(old, next adapters.Spec) []Demand {
 	same := old.TemplateHash() == next.TemplateHash()
+	before, after := old.ServerEnvironment(), next.ServerEnvironment()
 	return slices.DeleteFunc(s.Demands(next), func(d Demand) bool {
-		was, set := old.EnvironmentVariables[d.variable]
-		return same || d.variable != "" && set && was == next.EnvironmentVariables[d.variable]
+		was, set := before[d.variable]
+		return same || d.variable != "" && set && was == after[d.variable]
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/mooring-mcp/mooring/adapters/launch/mask"
 )
 
 // State is where the bridge is in its life.
@@ -45,6 +47,9 @@ type Status struct {
 
 // Health holds the newest Status. The zero value is Starting.
 type Health struct {
+	// Mask takes secrets out of messages. Nil takes out nothing.
+	Mask *mask.Mask
+
 	mu       sync.Mutex
 	status   Status
 	draining bool
@@ -55,6 +60,7 @@ type Health struct {
 func (h *Health) Set(s Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	s.Message = h.Mask.String(s.Message)
 	h.status = s
 }
 

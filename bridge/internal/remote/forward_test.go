@@ -9,6 +9,18 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
 )
 
+// TestHeadersOfTheAdapter take the place of what the client says.
+func TestHeadersOfTheAdapter(t *testing.T) {
+	var got http.Header
+	_, target := bridge(t, upstream(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header }), func(cfg *remote.Config) {
+		cfg.Headers = http.Header{"Authorization": {"Bearer adapter's"}, "X-Tenant": {"a"}}
+	})
+	post(t, target, "{}", "Authorization: Bearer client's", "X-Tenant: b", "X-Other: c")
+	if got.Get("Authorization") != "Bearer adapter's" || len(got["X-Tenant"]) != 1 || got.Get("X-Tenant") != "a" || got.Get("X-Other") != "c" {
+		t.Errorf("the server got %v", got)
+	}
+}
+
 // TestForward: of the gateway's own headers the server gets those that the
 // adapter asks for, and never another.
 func TestForward(t *testing.T) {

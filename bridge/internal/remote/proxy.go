@@ -38,6 +38,9 @@ type Config struct {
 	// Forward are the names, in lower case, of the gateway's own headers that the
 	// server gets. All others are dropped. Nil means that it gets none.
 	Forward []string
+	// Headers are what the server gets with each request, in the place of what the
+	// client sent under these names. Nil means nothing.
+	Headers http.Header
 	// Admit reports whether new sessions may be born, and if not, says why in a
 	// sentence for clients. Nil means always.
 	Admit func() (refusal string, ok bool)
@@ -237,6 +240,9 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 
 // introduce adds what every request to the server has.
 func (p *Proxy) introduce(h http.Header) {
+	for name, values := range p.cfg.Headers {
+		h[name] = values
+	}
 	h.Add(headerLoop, p.hop)
 	if h.Get("User-Agent") == "" {
 		h.Set("User-Agent", "mooring-bridge")

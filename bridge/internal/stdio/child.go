@@ -164,7 +164,7 @@ func (e Exit) String() string {
 // readStderr logs standard error until it is closed.
 func (c *Child) readStderr(stderr *os.File) {
 	defer func() { _ = stderr.Close() }()
-	lines := newLineReader(stderr, maxWordsLine)
+	lines := newLineReader(stderr, maxWordsLine+c.cmd.Mask.Longest())
 	for {
 		line, _, err := lines.next()
 		if err != nil {

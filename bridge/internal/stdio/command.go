@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/mooring-mcp/mooring/adapters/launch/mask"
 )
 
 // Command says what to run and within which bounds.
@@ -32,6 +34,8 @@ type Command struct {
 	// SendTimeout is how long the child may take to read a message. Zero means
 	// 30 s.
 	SendTimeout time.Duration
+	// Mask takes secrets out of what the children write. Nil takes out nothing.
+	Mask *mask.Mask
 	// Log gets what the children write to standard error, and what they write to
 	// standard output without it being a message. Required.
 	Log *slog.Logger

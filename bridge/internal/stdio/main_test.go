@@ -37,6 +37,17 @@ func play(mode string) {
 		fmt.Fprintln(os.Stderr, "first line")
 		fmt.Fprintln(os.Stderr, "cannot open the database")
 		os.Exit(3)
+	case "leak":
+		token := os.Getenv("TOKEN")
+		fmt.Println("the token is " + token)
+		fmt.Fprintln(os.Stderr, "the token is", token)
+		fmt.Fprintf(os.Stderr, "\x1b[31m%s\x1b[0m%s\n", token[:9], token[9:])
+		for n := range 40 {
+			// Across each place where a line may be cut.
+			fmt.Fprintln(os.Stderr, strings.Repeat("x", 4<<10-n)+token+"y")
+			fmt.Fprintln(os.Stderr, strings.Repeat("x", 400-n)+token+"y")
+		}
+		os.Exit(1)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 		fmt.Println(`{"ready":true}`)

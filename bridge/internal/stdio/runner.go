@@ -206,7 +206,7 @@ func notFound(name string, why error) error {
 func (r *Runner) adopt(pid int, mark string, pipes [3]*os.File) *Child {
 	log := r.cmd.Log.With(slog.Int("child", r.started))
 	c := &Child{
-		cmd: r.cmd, pid: pid, mark: mark, log: log, words: newWords(log, r.cmd.LogLines),
+		cmd: r.cmd, pid: pid, mark: mark, log: log, words: newWords(r.cmd.Mask, log, r.cmd.LogLines),
 		stdin: pipes[0], stdout: pipes[1], lines: newLineReader(pipes[1], r.cmd.MaxLine),
 		sending: make(chan struct{}, 1),
 		stop:    make(chan struct{}),

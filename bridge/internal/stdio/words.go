@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
+
+	"github.com/mooring-mcp/mooring/adapters/launch/mask"
 )
 
 // The bounds of what is kept and logged of a child's own words.
@@ -19,6 +21,7 @@ const (
 // words logs what a child says outside of the protocol, no faster than a rate of
 // lines in a second, and keeps its last lines.
 type words struct {
+	mask *mask.Mask
 	log  *slog.Logger
 	rate float64
 
@@ -29,16 +32,15 @@ type words struct {
 	dropped int
 }
 
-func newWords(log *slog.Logger, rate int) *words {
-	return &words{log: log, rate: float64(rate), tokens: float64(rate * wordsBurst), last: time.Now()}
+func newWords(secrets *mask.Mask, log *slog.Logger, rate int) *words {
+	return &words{mask: secrets, log: log, rate: float64(rate), tokens: float64(rate * wordsBurst), last: time.Now()}
 }
 
 // say takes one line that came from the stream.
 func (w *words) say(stream string, raw []byte) {
-	if len(raw) > maxWordsLine {
-		raw = raw[:maxWordsLine]
-	}
-	line := printable(string(raw))
+	// What was taken out to make it printable could have kept a secret from being
+	// known.
+	line := w.mask.String(printable(string(w.mask.Head(raw, maxWordsLine))))
 	if line == "" {
 		return
 	}

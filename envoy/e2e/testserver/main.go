@@ -16,6 +16,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "testserver: told to fail:", path)
 		os.Exit(7)
 	}
+	if words := os.Getenv("TESTSERVER_SAY"); words != "" {
+		fmt.Println("testserver: told to say:", words)
+		fmt.Fprintln(os.Stderr, "testserver: told to say:", words)
+	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "testserver", Version: "1.0.0"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "who", Description: "say which process of which instance answers"}, who)
 	mcp.AddTool(server, &mcp.Tool{Name: "echo", Description: "give the text back"}, echo)

@@ -80,6 +80,9 @@ func (f *Folder) IdentityKeys() string { return filepath.Join(f.root, "keys", "i
 // IdentityJWKS holds their public halves.
 func (f *Folder) IdentityJWKS() string { return filepath.Join(f.root, "identity-jwks.json") }
 
+// SecretsKey is the key that adapters' secrets are kept under.
+func (f *Folder) SecretsKey() string { return filepath.Join(f.root, "keys", "secrets", "sealing.key") }
+
 // APIKeys keeps API keys, unless they are kept elsewhere.
 func (f *Folder) APIKeys() string { return filepath.Join(f.root, "apikeys.json") }
 
