@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
@@ -31,18 +30,8 @@ import (
 	"github.com/mooring-mcp/mooring/extproc/internal/traffic"
 )
 
-const (
-	// grace is how long requests being judged may take once the end is asked
-	// for.
-	grace = 5 * time.Second
-	// maxPiece is what a piece of a body may have beyond the largest body: Envoy
-	// hands over all that it has buffered, which may be more than its limit.
-	maxPiece = 8 << 20
-	// window lets Envoy send a body of 64 KiB, and many at once, without
-	// waiting for the receiver: both ends are on one socket.
-	window     = 1 << 20
-	connWindow = 16 << 20
-)
+// grace is how long requests being judged may take once the end is asked for.
+const grace = 5 * time.Second
 
 // run serves until ctx ends.
 func run(ctx context.Context, cfg Config, log *slog.Logger) error {
@@ -103,9 +92,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 // serveCalls serves ext_proc and gRPC health until ctx ends, and lets requests
 // that are being judged come to their end.
 func serveCalls(ctx context.Context, listener net.Listener, maxBody int64, processor *server.Server, log *accesslog.Server) error {
-	s := grpc.NewServer(
-		grpc.MaxRecvMsgSize(int(maxBody)+maxPiece),
-		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow))
+	s, err := newCallServer(maxBody)
+	if err != nil {
+		return err
+	}
 	extprocv3.RegisterExternalProcessorServer(s, processor)
 	accesslogv3.RegisterAccessLogServiceServer(s, log)
 	healthv1.RegisterHealthServer(s, health.NewServer())

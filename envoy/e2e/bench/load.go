@@ -25,15 +25,6 @@ type sample struct {
 // rate is calls per second.
 func (s sample) rate() float64 { return float64(len(s.latencies)) / s.elapsed.Seconds() }
 
-// perCall is the CPU time of all parts for one call.
-func (s sample) perCall() time.Duration {
-	var total time.Duration
-	for _, cpu := range s.cpu {
-		total += cpu
-	}
-	return total / time.Duration(max(len(s.latencies), 1))
-}
-
 // connected is a way and its clients.
 type connected struct {
 	way

@@ -54,20 +54,19 @@ func ratio(m, base measured) float64 {
 	return median(ratios)
 }
 
-// costs are CPU time, of all calls of all rounds, and memory of each part.
+// costs are CPU time, as the medians of all rounds, and memory of each part.
 func (m measured) costs() string {
 	if len(m.parts) == 0 {
 		return "-"
 	}
-	count := len(m.latencies())
 	var total float64
 	var each []string
 	for i, p := range m.parts {
-		var cpu time.Duration
+		var rounds []float64
 		for _, s := range m.rounds {
-			cpu += s.cpu[i]
+			rounds = append(rounds, s.cpu[i].Seconds()*1000/float64(max(len(s.latencies), 1)))
 		}
-		seconds := cpu.Seconds() * 1000 / float64(max(count, 1))
+		seconds := median(rounds)
 		total += seconds
 		each = append(each, fmt.Sprintf("%s %.3f", p.name, seconds))
 	}

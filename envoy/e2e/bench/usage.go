@@ -15,23 +15,29 @@ type part struct {
 	pid  int
 }
 
-// tick is the unit of times in /proc, the same on every Linux that Go runs on.
-const tick = 10 * time.Millisecond
-
-// cpuOf is the time that each of the processes has spent so far.
+// cpuOf is the time that each of the processes has spent so far: that of the
+// threads that it has, which are for life in all that is measured. The times in
+// /proc/PID/stat are in steps of 10 ms.
 func cpuOf(parts []part) ([]time.Duration, error) {
 	out := make([]time.Duration, len(parts))
 	for i, p := range parts {
-		fields, err := statOf(p.pid)
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.pid))
 		if err != nil {
 			return nil, fmt.Errorf("reading the CPU time of %s: %w", p.name, err)
 		}
-		for _, field := range fields[11:13] { // utime, stime
-			n, err := strconv.ParseInt(string(field), 10, 64)
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			if err != nil {
+				continue // it has ended
+			}
+			spent, err := strconv.ParseInt(string(bytes.Fields(text)[0]), 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("reading the CPU time of %s: %w", p.name, err)
 			}
-			out[i] += time.Duration(n) * tick
+			out[i] += time.Duration(spent)
+		}
+		if out[i] == 0 {
+			return nil, fmt.Errorf("reading the CPU time of %s: it has ended", p.name)
 		}
 	}
 	return out, nil

@@ -10,6 +10,7 @@ package decide
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/mooring-mcp/mooring/adapters"
@@ -94,10 +95,12 @@ type Request struct {
 	policy    Policy
 	head      Head
 	principal adapters.Principal
-	message   inspect.Message
-	era       Era
-	session   session.Session
-	maxBody   int64
+	// hash is the principal's. Empty as long as there is none.
+	hash    string
+	message inspect.Message
+	era     Era
+	session session.Session
+	maxBody int64
 	// lease stands for the request where it is counted as open.
 	lease string
 	// upstream is what the server is told of who sent the request.
@@ -114,6 +117,16 @@ func (r *Request) MaxBody() int64 { return r.maxBody }
 // must be empty.
 func (r *Request) HasMessage() bool { return r.head.Method == http.MethodPost }
 
+// Length is how many bytes the body has by its head, or -1 where that says
+// nothing.
+func (r *Request) Length() int {
+	length, err := strconv.Atoi(one(r.head.Header["Content-Length"]))
+	if err != nil {
+		return -1
+	}
+	return length
+}
+
 // Head judges what can be judged before the body. Where it refuses, the
 // Request is nil.
 func (j *Judge) Head(ctx context.Context, policy Policy, head Head) (*Request, Decision) {
@@ -125,7 +138,7 @@ func (j *Judge) Head(ctx context.Context, policy Policy, head Head) (*Request, D
 	if err != nil {
 		return nil, r.refuse(unauthenticated(err))
 	}
-	r.principal = principal
+	r.principal, r.hash = principal, principal.Hash()
 	if !policy.Access().MayRead(principal) {
 		return nil, r.refuse(forbidden())
 	}
@@ -198,7 +211,7 @@ func (r *Request) ends() bool {
 // allow lets r go on, to where its session lives if it has one.
 func (r *Request) allow() Decision {
 	d := Decision{
-		Set:      append([]Field{{fieldPrincipal, r.principal.Hash()}}, r.upstream...),
+		Set:      append(append(make([]Field, 0, 3+len(r.upstream)), Field{fieldPrincipal, r.hash}), r.upstream...),
 		Remove:   strip(r.head.Header, r.upstream),
 		Metadata: r.metadata(contract.VerdictAllow),
 		// Where a response may carry a session id that Envoy does not remove,
@@ -229,10 +242,7 @@ func (r *Request) refuse(refusal *Refusal) Decision {
 func (r *Request) metadata(verdict string) Metadata {
 	m := Metadata{
 		Adapter: r.policy.Adapter, Method: bounded(r.message.Method), Session: r.session.Hash,
-		Era: r.era, Verdict: verdict, Lease: r.lease,
-	}
-	if r.principal.ID() != "" {
-		m.Principal = r.principal.Hash()
+		Era: r.era, Verdict: verdict, Lease: r.lease, Principal: r.hash,
 	}
 	if r.message.Method == methodCallTool {
 		m.Tool = bounded(r.message.Name)

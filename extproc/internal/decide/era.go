@@ -2,7 +2,6 @@ package decide
 
 import (
 	"encoding/base64"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -36,12 +35,26 @@ const (
 	headerRequestID = "X-Request-Id"
 )
 
-var versionForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+// versionForm is a version's form: a date. Each 0 stands for a digit.
+const versionForm = "0000-00-00"
 
 // modernVersion reports whether version is of the modern era. What is not a
 // version is left to the upstream, which knows those that it supports.
 func modernVersion(version string) bool {
-	return versionForm.MatchString(version) && version >= firstModern
+	return isVersion(version) && version >= firstModern
+}
+
+func isVersion(text string) bool {
+	if len(text) != len(versionForm) {
+		return false
+	}
+	for i := range len(text) {
+		digit := '0' <= text[i] && text[i] <= '9'
+		if versionForm[i] == '0' && !digit || versionForm[i] == '-' && text[i] != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // version is the version that the headers name, or empty.

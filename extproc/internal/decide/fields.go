@@ -38,9 +38,11 @@ var kept = []string{fieldSession, fieldEndpoint, fieldPrincipal}
 func strip(header http.Header, set []Field) []string {
 	var remove []string
 	for name := range header {
+		if !isStripped(name) {
+			continue
+		}
 		name = strings.ToLower(name)
-		if isStripped(name) && !slices.Contains(kept, name) &&
-			!slices.ContainsFunc(set, func(f Field) bool { return f.Name == name }) {
+		if !slices.Contains(kept, name) && !slices.ContainsFunc(set, func(f Field) bool { return f.Name == name }) {
 			remove = append(remove, name)
 		}
 	}
@@ -48,9 +50,18 @@ func strip(header http.Header, set []Field) []string {
 	return remove
 }
 
+// isStripped takes a name in any case: each request has a dozen of them, of
+// which few are stripped.
 func isStripped(name string) bool {
-	if slices.Contains(stripped, name) {
-		return true
+	for _, other := range stripped {
+		if len(name) == len(other) && strings.EqualFold(name, other) {
+			return true
+		}
 	}
-	return slices.ContainsFunc(strippedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	for _, prefix := range strippedPrefixes {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
 }

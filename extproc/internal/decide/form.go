@@ -50,8 +50,8 @@ func contentType(header http.Header) *Refusal {
 	if len(values) != 1 {
 		return unsupported("Content-Type must be application/json, once.")
 	}
-	kind, params, err := mime.ParseMediaType(values[0])
-	if err != nil || kind != "application/json" {
+	kind, params, err := mediaType(values[0])
+	if err != nil || kind != mediaJSON {
 		return unsupported("Content-Type must be application/json.")
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
@@ -63,6 +63,16 @@ func contentType(header http.Header) *Refusal {
 		}
 	}
 	return nil
+}
+
+const mediaJSON = "application/json"
+
+// mediaType parses a Content-Type; nearly all are the one that needs no parsing.
+func mediaType(value string) (kind string, params map[string]string, err error) {
+	if value == mediaJSON {
+		return mediaJSON, nil, nil
+	}
+	return mime.ParseMediaType(value)
 }
 
 // origin keeps pages of other sites away. Programs send no Origin.

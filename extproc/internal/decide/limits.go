@@ -101,7 +101,7 @@ func (r *Request) Streams() bool {
 }
 
 // counted names principal and adapter.
-func (r *Request) counted() string { return string(r.policy.UID) + " " + r.principal.Hash() }
+func (r *Request) counted() string { return string(r.policy.UID) + " " + r.hash }
 
 func tooMany(reason, message string, wait time.Duration) *Refusal {
 	r := refusal(http.StatusTooManyRequests, codeInvalidRequest, reason, message)

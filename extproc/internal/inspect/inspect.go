@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,8 @@ func New(limits Limits) *Inspector {
 	return &Inspector{limits: limits}
 }
 
-// Read reads one JSON-RPC message from body, to its end. The error has a *Fault
+// Read reads one JSON-RPC message from body, to its end. A *bytes.Buffer is read
+// where it lies, without a copy, and must not change meanwhile. The error has a *Fault
 // in its chain where the body is to be refused; any other error is the
 // reader's. After an error the rest of body is unread.
 func (i *Inspector) Read(body io.Reader) (Message, error) { return i.read(body, false) }
@@ -61,7 +63,12 @@ func (i *Inspector) read(body io.Reader, keepArguments bool) (Message, error) {
 		decoder = new(jsontext.Decoder)
 	}
 	source := &limited{body: body, left: i.limits.Bytes}
-	decoder.Reset(source)
+	if whole, ok := body.(*bytes.Buffer); ok && int64(whole.Len()) <= i.limits.Bytes {
+		source.read = whole.Len() > 0
+		decoder.Reset(whole)
+	} else {
+		decoder.Reset(source)
+	}
 	p := parser{dec: decoder, depth: i.limits.Depth, keepArguments: keepArguments}
 	err := p.message()
 	if decoder.InputOffset() <= keep {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -23,13 +24,38 @@ type body struct {
 	pieces int
 	// broken is the error that the stream ended with.
 	broken error
+	// failed is what whole met, for Read to tell.
+	failed error
 	// pause bounds how long it may take until the next piece is there.
 	pause pause
+}
+
+// whole is the body where it comes in one piece, as most do, which spares a
+// copy. It is nil where more is to come, or none can be read: then Read tells
+// of it. Length is what the head says of the body's; only where a first piece has
+// it is the end worth waiting for, which Envoy sends as an empty piece of its
+// own. Only before Read.
+func (b *body) whole(length int) *bytes.Buffer {
+	if !b.ended {
+		b.failed = b.next()
+	}
+	if first := b.rest; !b.ended && b.failed == nil && len(first) == length {
+		b.rest = nil
+		b.failed = b.next()
+		b.rest = append(first, b.rest...)
+	}
+	if !b.ended || b.failed != nil {
+		return nil
+	}
+	return bytes.NewBuffer(b.rest)
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	for len(b.rest) == 0 {
+		if b.failed != nil {
+			return 0, b.failed
+		}
 		if b.ended {
 			return 0, io.EOF
 		}

@@ -77,6 +77,9 @@ func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders
 	var message inspect.Message
 	var err error
 	content := inspect.AtMost(body, request.MaxBody())
+	if whole := body.whole(request.Length()); whole != nil && int64(whole.Len()) <= request.MaxBody() {
+		content = whole
+	}
 	switch {
 	case !request.HasMessage():
 		err = c.inspector.ReadNothing(content)

@@ -15,36 +15,45 @@ import (
 
 // headOf is the head of a request as decide sees it.
 func headOf(h *extprocv3.HttpHeaders) decide.Head {
-	pseudo, header := split(h)
-	return decide.Head{Method: pseudo[":method"], Header: header, Bodiless: h.EndOfStream}
+	method, header := split(h, ":method")
+	return decide.Head{Method: method, Header: header, Bodiless: h.EndOfStream}
 }
 
 // responseOf is the head of an answer. A status that is none is 0.
 func responseOf(h *extprocv3.HttpHeaders) (int, http.Header) {
-	pseudo, header := split(h)
-	code, err := strconv.Atoi(pseudo[":status"])
+	status, header := split(h, ":status")
+	code, err := strconv.Atoi(status)
 	if err != nil {
 		code = 0
 	}
 	return code, header
 }
 
-// split parts pseudo headers from the others. A header that was sent twice has
-// two values.
-func split(h *extprocv3.HttpHeaders) (pseudo map[string]string, header http.Header) {
+// split parts the one pseudo header that is asked for from the others, which are
+// left out, and from the rest. A header that was sent twice has two values.
+func split(h *extprocv3.HttpHeaders, wanted string) (pseudo string, header http.Header) {
 	fields := h.GetHeaders().GetHeaders()
-	pseudo, header = make(map[string]string, 4), make(http.Header, len(fields))
+	header = make(http.Header, len(fields))
+	// Most names have one value: all those share one array.
+	single := make([]string, 0, len(fields))
 	for _, f := range fields {
 		value := f.Value
 		if len(f.RawValue) > 0 {
 			value = string(f.RawValue)
 		}
 		if f.Key != "" && f.Key[0] == ':' {
-			pseudo[f.Key] = value
+			if f.Key == wanted {
+				pseudo = value
+			}
 			continue
 		}
 		name := http.CanonicalHeaderKey(f.Key)
-		header[name] = append(header[name], value)
+		if values := header[name]; len(values) > 0 {
+			header[name] = append(values, value)
+			continue
+		}
+		single = append(single, value)
+		header[name] = single[len(single)-1 : len(single) : len(single)]
 	}
 	return pseudo, header
 }
@@ -103,27 +112,31 @@ func immediateResponse(d decide.Decision) *extprocv3.ProcessingResponse {
 }
 
 func mutation(set []decide.Field, remove []string) *extprocv3.HeaderMutation {
-	m := &extprocv3.HeaderMutation{RemoveHeaders: remove, SetHeaders: make([]*corev3.HeaderValueOption, 0, len(set))}
-	for _, f := range set {
-		m.SetHeaders = append(m.SetHeaders, &corev3.HeaderValueOption{
-			Header:       &corev3.HeaderValue{Key: f.Name, RawValue: []byte(f.Value)},
-			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-		})
+	m := &extprocv3.HeaderMutation{RemoveHeaders: remove, SetHeaders: make([]*corev3.HeaderValueOption, len(set))}
+	options, values := make([]corev3.HeaderValueOption, len(set)), make([]corev3.HeaderValue, len(set))
+	for i, f := range set {
+		values[i].Key, values[i].RawValue = f.Name, []byte(f.Value)
+		options[i].Header, options[i].AppendAction = &values[i], corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		m.SetHeaders[i] = &options[i]
 	}
 	return m
 }
 
 // dynamicMetadata is m for the access log, under the name that both sides share.
 func dynamicMetadata(m decide.Metadata) *structpb.Struct {
-	fields := make(map[string]*structpb.Value, 8)
-	for _, f := range []decide.Field{
+	all := [...]decide.Field{
 		{Name: contract.MetadataAdapter, Value: m.Adapter}, {Name: contract.MetadataMethod, Value: m.Method},
 		{Name: contract.MetadataTool, Value: m.Tool}, {Name: contract.MetadataEra, Value: string(m.Era)},
 		{Name: contract.MetadataPrincipal, Value: m.Principal}, {Name: contract.MetadataSession, Value: m.Session},
 		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},
-	} {
+	}
+	fields := make(map[string]*structpb.Value, len(all))
+	values, texts := make([]structpb.Value, len(all)), make([]structpb.Value_StringValue, len(all))
+	for i, f := range all {
 		if f.Value != "" {
-			fields[f.Name] = structpb.NewStringValue(f.Value)
+			texts[i].StringValue = f.Value
+			values[i].Kind = &texts[i]
+			fields[f.Name] = &values[i]
 		}
 	}
 	return &structpb.Struct{Fields: map[string]*structpb.Value{
