@@ -150,7 +150,7 @@ func TestWrapperIsBackWhenTheProgramIsGone(t *testing.T) {
 }
 
 func TestWithoutRegistryTheCacheServes(t *testing.T) {
-	command, runs := fakeNPX(t, "[ -n \"$npm_config_offline\" ] || { echo no network >&2; exit 1; }")
+	command, runs := fakeNPX(t, `[ -n "$npm_config_offline" ] || { echo "1 http fetch GET https://registry.example/pkg attempt 1 failed with ECONNREFUSED" >"$npm_config_logs_dir/0-debug-0.log"; exit 1; }`)
 	_, direct := wrapped(t, command, "-y pkg", nil)
 	if direct.Parent != os.Getpid() || lines(t, runs) != 2 {
 		t.Errorf("the wrapper ran %d times", lines(t, runs))
@@ -189,4 +189,13 @@ func TestSessionTakesTheSpare(t *testing.T) {
 	}
 	// With as many sessions as there may be, a spare would be of no use.
 	spare("0")
+}
+
+func TestOtherFailuresAreNotTriedOffline(t *testing.T) {
+	command, runs := fakeNPX(t, "echo broken >&2; exit 3")
+	b := start(t, []string{"PATH=" + os.Getenv("PATH")}, func(c *Config) { c.Command, c.Args, c.Direct = command, "-y pkg", directAuto })
+	b.await("CommandExited")
+	if n := lines(t, runs); n != 1 {
+		t.Errorf("the wrapper ran %d times before its end is told", n)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -28,6 +29,9 @@ type Shortcut interface {
 	Use(bool)
 }
 
+// uvUnfetched is what uv says when it cannot reach where packages are.
+var uvUnfetched = regexp.MustCompile(`(?i)failed to fetch|error sending request`)
+
 // attempt is one process to say hello to.
 type attempt struct {
 	start    starter
@@ -43,6 +47,8 @@ type outcome struct {
 	status health.Status
 	// refused says that the server works, but not with this message.
 	refused bool
+	// unfetched says that its package could not be fetched.
+	unfetched bool
 	// identity is by what the server's answer is known.
 	identity string
 	// start is how it was started, and direct how it could be without a wrapper.
@@ -84,9 +90,10 @@ func (p *Prober) begin(ctx context.Context) outcome {
 		return silent
 	}
 	first := p.try(ctx, online)
-	if ctx.Err() != nil || first.works() || first.refused {
+	if !first.unfetched && !silent {
 		return first
 	}
+	p.cfg.Health.Set(first.status)
 	second := p.try(ctx, attempt{start: p.cfg.StartOffline, hello: initialize, patience: p.cfg.Timeout, shortcut: p.cfg.Shortcut})
 	switch {
 	case ctx.Err() != nil || second.works() || second.refused:
@@ -175,6 +182,7 @@ func (p *Prober) try(ctx context.Context, a attempt) outcome {
 func (p *Prober) answered(a attempt, child *stdio.Child, r reply) outcome {
 	o := outcome{status: p.judge(r.m, r.err, child), refused: r.err == nil && r.m.Failed, start: a.start}
 	if r.err != nil {
+		o.unfetched = readNPM(p.cfg.NPMLogs).failures > 0 || uvUnfetched.MatchString(o.status.Message)
 		return o
 	}
 	o.identity = identityOf(r)
