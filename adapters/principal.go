@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -79,4 +80,14 @@ func (a Access) GrantingRole(p Principal) string {
 		}
 	}
 	return ""
+}
+
+// NeededRole is the role without which p could not read the adapter: the first
+// of RequiredRoles that p holds, or else AdminRole. Empty for the creator, who
+// needs none, and for whoever may not read it.
+func (a Access) NeededRole(p Principal) string {
+	if !a.MayRead(p) || p.ID() == a.CreatedBy {
+		return ""
+	}
+	return cmp.Or(a.GrantingRole(p), AdminRole)
 }

@@ -2,7 +2,6 @@ package authn
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -178,9 +177,23 @@ type TrustedIssuer struct {
 	Audiences []string
 	// Algorithms are the signature algorithms that are allowed.
 	Algorithms []string
-	// KeySet is its keys as a JSON Web Key Set. Empty while they could not be
-	// fetched.
+	// Subject leads to the claim that names a principal, and Roles to those that
+	// hold its roles, beside Issuer.Roles. A path is the names of members, each
+	// within the one before.
+	Subject []string
+	Roles   [][]string
+	// Required are claims of which a token must have one of the values.
+	Required []RequiredValues
+	// KeySet is its keys as a JSON Web Key Set, in which each names the one
+	// algorithm that it is for. Empty while they could not be fetched.
 	KeySet []byte
+}
+
+// RequiredValues are the values of which a token's claim must have one.
+type RequiredValues struct {
+	// Path leads to the claim: a text, or a list of texts.
+	Path   []string
+	Values []string
 }
 
 // TrustedIssuers are the issuers of auth.yaml with their keys as they are now,
@@ -188,16 +201,30 @@ type TrustedIssuer struct {
 func (g *Gate) TrustedIssuers() ([]TrustedIssuer, error) {
 	var trusted []TrustedIssuer
 	for _, i := range g.current.Load().issuers {
-		next := TrustedIssuer{Issuer: i.Issuer, Names: i.accepted(), Audiences: i.audiences, Algorithms: i.algorithms}
+		next := i.trusted()
 		if set := i.keys.Set(); set != nil {
 			var err error
-			if next.KeySet, err = json.Marshal(set); err != nil {
+			if next.KeySet, err = set.For(i.algorithms); err != nil {
 				return nil, fmt.Errorf("encoding the keys of %s: %w", i.URL, err)
 			}
 		}
 		trusted = append(trusted, next)
 	}
 	return trusted, nil
+}
+
+// trusted is i without its keys.
+func (i *issuer) trusted() TrustedIssuer {
+	out := TrustedIssuer{
+		Issuer: i.Issuer, Names: i.accepted(), Audiences: i.audiences, Algorithms: i.algorithms, Subject: i.subject,
+	}
+	for _, path := range i.roles {
+		out.Roles = append(out.Roles, path)
+	}
+	for _, required := range i.required {
+		out.Required = append(out.Required, RequiredValues{Path: required.path, Values: required.values})
+	}
+	return out
 }
 
 // Changes receives after settings or keys have changed, as

@@ -43,6 +43,10 @@ const (
 	// FilterExtProc is the name in the filter list and the key of per-route
 	// configuration.
 	FilterExtProc = "envoy.filters.http.ext_proc"
+	// FilterJWT verifies tokens for the fast route. It is the name in the filter
+	// list, the key of per-route configuration and of the metadata that it
+	// leaves.
+	FilterJWT = "envoy.filters.http.jwt_authn"
 	// FilterStripResponse removes internal and dangerous response headers.
 	FilterStripResponse = "mooring.strip_response"
 	// ListenerPublic serves MCP and the API.
@@ -127,6 +131,10 @@ type Policy struct {
 type Route string
 
 const (
+	// RouteFast is what Envoy may let pass by itself: a message of a session of an
+	// adapter with inspection session. What it does not let pass is the external
+	// processor's, as on RouteSession.
+	RouteFast Route = "fast"
 	// RouteSession has an Mcp-Session-Id.
 	RouteSession Route = "session"
 	// RouteModern has a protocol version of the modern era and no session.

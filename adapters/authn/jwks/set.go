@@ -157,6 +157,23 @@ func (s *Set) Len() int {
 	return len(s.keys)
 }
 
+// For is the set as a JSON Web Key Set in which each key names the one algorithm
+// that it is for, of those: a key that suits several is there as often. There are
+// verifiers that let a token's header choose otherwise.
+func (s *Set) For(algorithms []string) ([]byte, error) {
+	document := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, key := range s.keys {
+		for _, algorithm := range algorithms {
+			if suits(key.jwk, algorithm) {
+				only := key.jwk
+				only.Algorithm = algorithm
+				document.Keys = append(document.Keys, only)
+			}
+		}
+	}
+	return json.Marshal(document)
+}
+
 // MarshalJSON is the set as a JSON Web Key Set, with nothing but what it takes
 // to verify.
 func (s *Set) MarshalJSON() ([]byte, error) {
