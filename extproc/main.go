@@ -26,6 +26,7 @@ type Config struct {
 	Socket                         string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
 	OpsSocket                      string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
 	SessionKeys                    string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
+	SessionJWKS                    string        `name:"session-jwks" help:"File to publish the public halves of the session keys to, for xds (none)." placeholder:"FILE"`
 	IdentityKeys                   string        `help:"Folder of the keys that sign what tells servers who calls, like --session-keys; no adapter can ask for that without." placeholder:"DIR"`
 	IdentityJWKS                   string        `name:"identity-jwks" help:"File to write their public halves to, for who verifies." placeholder:"FILE"`
 	PublicURL                      string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`

@@ -39,6 +39,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("opening session keys: %w", err)
 	}
+	if cfg.SessionJWKS != "" {
+		if err := ring.Publish(cfg.SessionJWKS); err != nil {
+			return err
+		}
+	}
 	origins, err := decide.Origins(cfg.PublicURL, cfg.Listen)
 	if err != nil {
 		return err

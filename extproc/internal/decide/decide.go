@@ -22,7 +22,7 @@ import (
 
 // Sessions mints and opens session ids. *session.Codec is one.
 type Sessions interface {
-	Mint(b session.Birth) (session.ClientID, error)
+	Mint(b session.Birth) (id session.ClientID, hash string, err error)
 	Open(id session.ClientID, adapter adapters.UID, who adapters.Principal) (session.Session, error)
 }
 

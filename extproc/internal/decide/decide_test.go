@@ -20,8 +20,8 @@ import (
 // fakeSessions knows one session, and mints ids that say what they are for.
 type fakeSessions struct{ mintErr error }
 
-func (f fakeSessions) Mint(b session.Birth) (session.ClientID, error) {
-	return session.ClientID(strings.Join([]string{"token", string(b.Adapter), string(b.Upstream), string(b.Endpoint), b.Principal.Subject, b.Role}, ":")), f.mintErr
+func (f fakeSessions) Mint(b session.Birth) (id session.ClientID, hash string, err error) {
+	return session.ClientID(strings.Join([]string{"token", string(b.Adapter), string(b.Upstream), string(b.Endpoint), b.Principal.Subject, b.Role}, ":")), "h", f.mintErr
 }
 
 func (fakeSessions) Open(id session.ClientID, adapter adapters.UID, who adapters.Principal) (session.Session, error) {

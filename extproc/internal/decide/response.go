@@ -53,25 +53,17 @@ func (j *Judge) Response(r *Request, status int, header http.Header) (Decision, 
 	if !endpoint.Valid() || len(endpoint) > maxEndpoint {
 		return r.refuse(Internal("endpoint_unknown")), EventNone
 	}
-	id, err := j.Sessions.Mint(session.Birth{
+	id, hash, err := j.Sessions.Mint(session.Birth{
 		Adapter: r.policy.UID, PolicyVersion: r.policy.Version,
 		Endpoint: session.Endpoint(endpoint), Upstream: upstream,
-		Principal: r.principal, Role: r.grantingRole(),
+		Principal: r.principal, Role: r.policy.Access().NeededRole(r.principal),
 	})
 	if err != nil {
 		return r.refuse(Internal("session_unsigned")), EventNone
 	}
 	d.Set, d.Remove = []Field{{fieldSession, string(id)}}, nil
-	d.Metadata.Session = session.Hash(id)
+	d.Metadata.Session = hash
 	return d, EventCreated
-}
-
-// grantingRole is the role without which r would have been refused, or empty.
-func (r *Request) grantingRole() string {
-	if r.policy.Access().MayWrite(r.principal) {
-		return ""
-	}
-	return r.policy.Access().GrantingRole(r.principal)
 }
 
 // one is the only value, or empty.

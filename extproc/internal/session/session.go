@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/recent"
 )
 
@@ -28,7 +29,7 @@ type UpstreamID string
 type Endpoint string
 
 // Issuer is iss and aud of every session token.
-const Issuer = "mooring-session"
+const Issuer = contract.SessionIssuer
 
 // ErrUnknown is the error for an id that is no session of this principal at
 // this adapter. Clients must not learn more; the *Refused in its chain says why
@@ -63,8 +64,8 @@ type Birth struct {
 	Upstream UpstreamID
 	// Principal is who asked.
 	Principal adapters.Principal
-	// Role is the role that granted access. Empty for the creator and for
-	// administrators.
+	// Role is the role that granted access. Empty for the creator, who needs
+	// none.
 	Role string
 }
 
@@ -72,7 +73,7 @@ type Birth struct {
 type Session struct {
 	Upstream UpstreamID
 	Endpoint Endpoint
-	// Hash stands for the session in logs.
+	// Hash stands for the session in logs: 16 hex characters.
 	Hash string
 }
 
@@ -91,7 +92,8 @@ type Codec struct {
 	verified *recent.Cache[ClientID, verified]
 }
 
-// claims are the token's payload. Envoy's own checks read them by these names.
+// claims are the token's payload. Envoy's own checks read them by these names,
+// which contract holds.
 type claims struct {
 	Issuer        string       `json:"iss"`
 	Audience      string       `json:"aud"`
@@ -103,6 +105,7 @@ type claims struct {
 	SubjectIssuer string       `json:"uiss"`
 	Role          string       `json:"need"`
 	PrincipalHash string       `json:"ph"`
+	Hash          string       `json:"sid"`
 	IssuedAt      int64        `json:"iat"`
 	Expiry        int64        `json:"exp"`
 }
@@ -111,7 +114,6 @@ type claims struct {
 type verified struct {
 	claims claims
 	keyID  string
-	hash   string
 }
 
 // maxVerified bounds how many tokens are remembered as good: about 2 KB each.
@@ -122,25 +124,27 @@ func NewCodec(ring Ring, ttl time.Duration, now func() time.Time) *Codec {
 	return &Codec{ring: ring, ttl: ttl, now: now, verified: recent.New[ClientID, verified](maxVerified)}
 }
 
-// Mint makes the id for a session that was just born.
-func (c *Codec) Mint(b Birth) (ClientID, error) {
+// Mint makes the id for a session that was just born, and what stands for it in
+// logs. That is in the id, so that Envoy can tell it too.
+func (c *Codec) Mint(b Birth) (id ClientID, hash string, err error) {
 	now := c.now()
+	hash = hashOf(b, now)
 	payload, err := json.Marshal(claims{
 		Issuer: Issuer, Audience: Issuer,
 		Adapter: b.Adapter, PolicyVersion: b.PolicyVersion,
 		Endpoint: b.Endpoint, Upstream: b.Upstream,
 		Subject: b.Principal.Subject, SubjectIssuer: b.Principal.Issuer, PrincipalHash: b.Principal.Hash(),
-		Role:     b.Role,
+		Role: b.Role, Hash: hash,
 		IssuedAt: now.Unix(), Expiry: now.Add(c.ttl).Unix(),
 	})
 	if err != nil {
-		return "", fmt.Errorf("encoding session token: %w", err)
+		return "", "", fmt.Errorf("encoding session token: %w", err)
 	}
 	token, err := c.ring.Sign(payload)
 	if err != nil {
-		return "", fmt.Errorf("minting session: %w", err)
+		return "", "", fmt.Errorf("minting session: %w", err)
 	}
-	return ClientID(token), nil
+	return ClientID(token), hash, nil
 }
 
 // Open returns the session of that id, provided that it is one of who at the
@@ -159,7 +163,7 @@ func (c *Codec) Open(id ClientID, adapter adapters.UID, who adapters.Principal) 
 	case v.claims.Subject != who.Subject || v.claims.SubjectIssuer != who.Issuer:
 		return Session{}, RefusedPrincipal
 	}
-	return Session{Upstream: v.claims.Upstream, Endpoint: v.claims.Endpoint, Hash: v.hash}, nil
+	return Session{Upstream: v.claims.Upstream, Endpoint: v.claims.Endpoint, Hash: v.claims.Hash}, nil
 }
 
 // verify checks the signature, or remembers that it was checked. A key that
@@ -172,21 +176,21 @@ func (c *Codec) verify(id ClientID) (verified, error) {
 	if err != nil {
 		return verified{}, RefusedToken
 	}
-	v := verified{keyID: keyID, hash: Hash(id)}
+	v := verified{keyID: keyID}
 	if err := json.Unmarshal(payload, &v.claims); err != nil {
 		return verified{}, RefusedToken
 	}
 	cl := v.claims
-	if cl.Issuer != Issuer || cl.Audience != Issuer || cl.Adapter == "" || cl.Endpoint == "" || !cl.Upstream.Valid() || cl.Subject == "" {
+	if cl.Issuer != Issuer || cl.Audience != Issuer || cl.Adapter == "" || cl.Endpoint == "" || !cl.Upstream.Valid() || cl.Subject == "" || cl.Hash == "" {
 		return verified{}, RefusedToken
 	}
 	c.verified.Put(id, v)
 	return v, nil
 }
 
-// Hash stands for the id in logs: 16 hex characters.
-func Hash(id ClientID) string {
-	sum := sha256.Sum256([]byte(id))
+// hashOf is of what no two sessions have in common.
+func hashOf(b Birth, now time.Time) string {
+	sum := sha256.Sum256([]byte(string(b.Adapter) + "\x00" + string(b.Endpoint) + "\x00" + string(b.Upstream) + "\x00" + now.String()))
 	return hex.EncodeToString(sum[:8])
 }
 

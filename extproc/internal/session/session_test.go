@@ -13,6 +13,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 var (
@@ -49,7 +50,7 @@ func (f *fixture) reopen(t *testing.T) {
 
 func (f *fixture) mint(t *testing.T) ClientID {
 	t.Helper()
-	id, err := f.Mint(Birth{Adapter: "uid1", PolicyVersion: "7", Endpoint: "ZXA=", Upstream: "up-1", Principal: ann, Role: "reader"})
+	id, _, err := f.Mint(Birth{Adapter: "uid1", PolicyVersion: "7", Endpoint: "ZXA=", Upstream: "up-1", Principal: ann, Role: "reader"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +59,16 @@ func (f *fixture) mint(t *testing.T) ClientID {
 
 func TestMintAndOpen(t *testing.T) {
 	f := newFixture(t)
-	id := f.mint(t)
+	id, hash, err := f.Mint(Birth{Adapter: "uid1", Endpoint: "ZXA=", Upstream: "up-1", Principal: ann})
+	if err != nil || len(hash) != 16 {
+		t.Fatalf("hash %q, error %v", hash, err)
+	}
 	for range 2 { // the second time from memory
 		got, err := f.Open(id, "uid1", ann)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := Session{Upstream: "up-1", Endpoint: "ZXA=", Hash: Hash(id)}
+		want := Session{Upstream: "up-1", Endpoint: "ZXA=", Hash: hash}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("session (-want +got):\n%s", diff)
 		}
@@ -78,7 +82,11 @@ func TestMintAndOpen(t *testing.T) {
 // TestClaims holds the names that Envoy's own checks read.
 func TestClaims(t *testing.T) {
 	f := newFixture(t)
-	payload, _, err := f.ring.Verify(string(f.mint(t)))
+	id, hash, err := f.Mint(Birth{Adapter: "uid1", PolicyVersion: "7", Endpoint: "ZXA=", Upstream: "up-1", Principal: ann, Role: "reader"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, _, err := f.ring.Verify(string(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +95,11 @@ func TestClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"iss": "mooring-session", "aud": "mooring-session", "ad": "uid1", "pv": "7", "ep": "ZXA=", "up": "up-1",
-		"usub": "ann", "uiss": "https://issuer", "need": "reader", "ph": ann.Hash(),
-		"iat": float64(1_800_000_000), "exp": float64(1_800_003_600),
+		"iss": contract.SessionIssuer, "aud": contract.SessionIssuer, contract.ClaimAdapter: "uid1", contract.ClaimPolicyVersion: "7",
+		contract.ClaimEndpoint: "ZXA=", contract.ClaimUpstream: "up-1",
+		contract.ClaimSubject: "ann", contract.ClaimIssuer: "https://issuer", contract.ClaimRole: "reader",
+		contract.ClaimPrincipalHash: ann.Hash(), contract.ClaimSessionHash: hash,
+		"iat": float64(1_800_000_000), contract.ClaimExpiry: float64(1_800_003_600),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
@@ -132,10 +142,10 @@ func TestOpenRefusesOtherTokensOfTheRing(t *testing.T) {
 	f := newFixture(t)
 	for name, payload := range map[string]string{
 		"not JSON":     `x`,
-		"other issuer": `{"iss":"x","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","exp":9e9}`,
-		"no endpoint":  `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","up":"u","usub":"ann","uiss":"https://issuer","exp":9000000000}`,
-		"no upstream":  `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","usub":"ann","uiss":"https://issuer","exp":9000000000}`,
-		"no expiry":    `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer"}`,
+		"other issuer": `{"iss":"x","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9e9}`,
+		"no endpoint":  `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
+		"no upstream":  `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
+		"no expiry":    `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := f.ring.Sign([]byte(payload))
@@ -206,7 +216,7 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add([]byte(`{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","exp":9000000000}`))
+	f.Add([]byte(`{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`))
 	f.Add([]byte(`{}`))
 	c := NewCodec(ring, time.Hour, time.Now)
 	f.Fuzz(func(t *testing.T, payload []byte) {

@@ -6,6 +6,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
@@ -42,7 +43,7 @@ func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
 	if !found && !isEndpoint(request.GetPath()) {
 		return record{}, false
 	}
-	fields := common.GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()
+	fields := fieldsOf(common)
 	field := func(name string) string { return fields[name].GetStringValue() }
 	r := record{
 		id:       common.GetStreamId(),
@@ -62,6 +63,25 @@ func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
 		r.adapter = adapter
 	}
 	return r, true
+}
+
+// fieldsOf are what is known of a request: what the external processor found, or
+// where Envoy let it pass without, what is in the session's token. Envoy has
+// verified that in both cases, but only a request that went on to a server was
+// let pass with it.
+func fieldsOf(common *dataaccesslogv3.AccessLogCommon) map[string]*structpb.Value {
+	metadata := common.GetMetadata().GetFilterMetadata()
+	fields := metadata[contract.MetadataNamespace].GetFields()
+	passed := strings.HasSuffix(common.GetRouteName(), "/"+string(contract.RouteFast)) &&
+		fields[contract.MetadataVerdict] == nil && common.GetUpstreamRemoteAddress() != nil
+	if !passed {
+		return fields
+	}
+	token := metadata[contract.FilterJWT].GetFields()[contract.MetadataSessionToken].GetStructValue().GetFields()
+	return map[string]*structpb.Value{
+		contract.MetadataEra:     structpb.NewStringValue("legacy"),
+		contract.MetadataSession: token[contract.ClaimSessionHash],
+	}
 }
 
 // isEndpoint reports whether path is that of an adapter's endpoint, or none at

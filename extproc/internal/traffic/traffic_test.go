@@ -361,3 +361,33 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestRequestsThatEnvoyLetPass: they have no verdict, and the session of their
+// token; one that came no further than Envoy has none.
+func TestRequestsThatEnvoyLetPass(t *testing.T) {
+	for name, c := range map[string]struct {
+		verdict  string
+		upstream bool
+		want     record
+	}{
+		"passed":           {"", true, record{era: "legacy", session: "s", method: labelUnseen}},
+		"ended in Envoy":   {"", false, record{era: labelUnknown, method: labelUnseen}},
+		"judged and alive": {"allow", true, record{era: labelUnknown, method: labelResponse}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entry := asked{route: "a/fast", path: "/mcp", http: corev3.RequestMethod_POST, verdict: c.verdict, code: 200}.entry()
+			entry.CommonProperties.Metadata.FilterMetadata[contract.FilterJWT] = &structpb.Struct{Fields: map[string]*structpb.Value{
+				contract.MetadataSessionToken: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+					contract.ClaimSessionHash: structpb.NewStringValue("s"),
+				}}),
+			}}
+			if c.upstream {
+				entry.CommonProperties.UpstreamRemoteAddress = &corev3.Address{}
+			}
+			got, ok := read(entry)
+			if !ok || got.adapter != "a" || got.era != c.want.era || got.session != c.want.session || got.method != c.want.method {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
