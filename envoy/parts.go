@@ -72,7 +72,7 @@ func (l launch) parts() []supervise.Part {
 func (l launch) extProcArgs() []string {
 	return append([]string{
 		"--socket", l.folder.Socket(extProcSocket), "--ops-socket", l.folder.Socket(extProcOpsSocket),
-		"--session-keys", l.folder.SessionKeys(), "--identity-keys", l.folder.IdentityKeys(),
+		"--session-keys", l.folder.SessionKeys(), "--session-jwks", l.folder.SessionJWKS(), "--identity-keys", l.folder.IdentityKeys(),
 		"--identity-jwks", l.folder.IdentityJWKS(), "--public-url", l.cfg.PublicURL, "--listen", l.cfg.Listen,
 		"--log-level", l.cfg.LogLevel,
 	}, l.identityArgs()...)
@@ -85,6 +85,7 @@ func (l launch) xdsArgs() []string {
 		"--identity-jwks", l.folder.IdentityJWKS(), "--secrets-key", l.folder.SecretsKey(),
 		"--ads-socket", l.folder.Socket(adsSocket), "--api-socket", l.folder.Socket(apiSocket),
 		"--ops-socket", l.folder.Socket(xdsOpsSocket), "--extproc-ops-socket", l.folder.Socket(extProcOpsSocket),
+		"--session-jwks", l.folder.SessionJWKS(),
 		"--listen", l.cfg.Listen, "--ops-listen", l.cfg.OpsListen, "--public-url", l.cfg.PublicURL,
 		"--log-level", l.cfg.LogLevel,
 	}, append(l.identityArgs(), l.policyArgs()...)...)

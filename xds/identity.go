@@ -9,6 +9,9 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/apikeys"
 	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+	"github.com/mooring-mcp/mooring/xds/internal/trust"
 )
 
 // identity is who may call the API, and how to become somebody who may.
@@ -17,6 +20,8 @@ type identity struct {
 	// discovery and apiKeys are nil in development mode.
 	discovery http.Handler
 	apiKeys   func(api.Authenticator) http.Handler
+	// gate is nil in development mode.
+	gate *authn.Gate
 	// run keeps it current until ctx ends.
 	run func(ctx context.Context) error
 }
@@ -39,6 +44,7 @@ func openIdentity(cfg Config, keyManagers string, log *slog.Logger) (identity, e
 	}
 	return identity{
 		authenticator: gate,
+		gate:          gate,
 		discovery:     gate.Handler(),
 		apiKeys: func(a api.Authenticator) http.Handler {
 			return apikeys.Handler(apikeys.Config{
@@ -58,3 +64,26 @@ func identityKeys(cfg Config) func() ([]byte, error) {
 	}
 	return func() ([]byte, error) { return keys.ReadPublished(cfg.IdentityJWKS) }
 }
+
+// truster is whose tokens Envoy may believe by itself.
+type truster interface {
+	snapshot.Truster
+	// Run keeps it current until ctx ends.
+	Run(ctx context.Context) error
+}
+
+// trustOf is nobody where there are no tokens to believe: in development mode,
+// and where cfg lets nothing pass.
+func trustOf(cfg Config, gate *authn.Gate, log *slog.Logger) truster {
+	if gate == nil || !cfg.Passing.any() {
+		return nobody{}
+	}
+	return trust.New(gate, keys.NewPublished(cfg.Passing.SessionJWKS, log))
+}
+
+// nobody is trusted.
+type nobody struct{}
+
+func (nobody) Trust() (translate.Trust, error)         { return translate.Trust{}, nil }
+func (nobody) Changes(context.Context) <-chan struct{} { return nil }
+func (nobody) Run(ctx context.Context) error           { <-ctx.Done(); return nil }

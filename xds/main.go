@@ -46,7 +46,25 @@ type Config struct {
 	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each (none). xds verify-audit FILE... verifies it."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
 
+	Passing passing `embed:""`
+
 	Version kong.VersionFlag `help:"Print the version and end."`
+}
+
+// passing is what Envoy may let pass by itself.
+type passing struct {
+	SessionJWKS  string `name:"session-jwks" placeholder:"FILE" help:"File to which extproc writes its public session keys (none: Envoy lets no request pass by itself)."`
+	MaxBodyBytes int64  `default:"4194304" help:"Size of the largest request body that Envoy lets pass by itself, which is to be that of extproc (${default})."`
+
+	RequestsPerSecond              int `env:"MOORING_REQUESTS_PER_SECOND" default:"0" help:"As that of extproc, which counts: where it is set, Envoy lets no request pass by itself."`
+	RequestsPerSecondPerPrincipal  int `env:"MOORING_REQUESTS_PER_SECOND_PER_PRINCIPAL" default:"0" help:"The same."`
+	ConcurrentRequestsPerPrincipal int `env:"MOORING_CONCURRENT_REQUESTS_PER_PRINCIPAL" default:"0" help:"The same."`
+}
+
+// any reports whether anything is: the keys of sessions are known, and extproc
+// counts no requests of adapters that do not say so.
+func (p passing) any() bool {
+	return p.SessionJWKS != "" && p.RequestsPerSecond == 0 && p.RequestsPerSecondPerPrincipal == 0 && p.ConcurrentRequestsPerPrincipal == 0
 }
 
 // Validate names every fault of c, and fills in what follows from the rest.
@@ -65,6 +83,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxStarting < 0 {
 		faults = append(faults, errors.New("--max-starting is less than zero"))
+	}
+	if c.Passing.MaxBodyBytes <= 0 {
+		faults = append(faults, errors.New("--max-body-bytes must be positive"))
 	}
 	if c.RequestTimeout < 0 || c.StreamDuration < 0 {
 		faults = append(faults, errors.New("--request-timeout and --stream-duration must not be negative"))

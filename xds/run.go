@@ -50,6 +50,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	who, err := openIdentity(cfg, allowed.Current().Roles.APIKeys, log)
+	if err != nil {
+		return err
+	}
+	trusted := trustOf(cfg, who.gate, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	translator, err := translate.New(settings(cfg))
@@ -68,17 +73,13 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	loop := snapshot.New(snapshot.Config{
-		Store: store, Deployer: deployer, Translator: translator, Registerer: registry, Log: log,
+		Store: store, Deployer: deployer, Translator: translator, Truster: trusted, Registerer: registry, Log: log,
 	})
 	meter, measure := trafficMeter(cfg, log)
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: store, Deployer: deployer, Programmer: loop, Traffic: meter, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
 		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check),
 	})
-	who, err := openIdentity(cfg, allowed.Current().Roles.APIKeys, log)
-	if err != nil {
-		return err
-	}
 	kept, err := openAudit(cfg.Audit)
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
 	return serve(ctx, listeners, parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
-		identity: who.run, measure: measure, api: handler, ops: opsHandler(registry, loop, store, deployer),
+		identity: who.run, trust: trusted, measure: measure, api: handler, ops: opsHandler(registry, loop, store, deployer),
 	})
 }
 
@@ -120,9 +121,10 @@ func openStore(cfg Config, log *slog.Logger) (*bolt.Store, error) {
 
 func settings(cfg Config) translate.Settings {
 	return translate.Settings{
+		Fast:   cfg.Auth != "" && cfg.Passing.any(),
 		Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL,
 		Limits: translate.Limits{
-			AdapterRequests: cfg.ConcurrentRequests, AnswerTimeout: cfg.RequestTimeout, StreamDuration: cfg.StreamDuration,
+			BodyBytes: cfg.Passing.MaxBodyBytes, AdapterRequests: cfg.ConcurrentRequests, AnswerTimeout: cfg.RequestTimeout, StreamDuration: cfg.StreamDuration,
 		},
 	}
 }
@@ -176,6 +178,7 @@ type parts struct {
 	discovery *server.Server
 	identity  func(ctx context.Context) error
 	measure   func(ctx context.Context) error
+	trust     truster
 	api, ops  http.Handler
 }
 
@@ -189,6 +192,7 @@ func serve(ctx context.Context, listeners []net.Listener, p parts) error {
 	group.Go(func() error { return p.loop.Run(groupCtx) })
 	group.Go(func() error { return p.identity(groupCtx) })
 	group.Go(func() error { return p.measure(groupCtx) })
+	group.Go(func() error { return p.trust.Run(groupCtx) })
 	group.Go(func() error { return p.discovery.Serve(groupCtx, listeners[0]) })
 	group.Go(func() error { return serveHTTP(groupCtx, listeners[1], p.api) })
 	group.Go(func() error { return serveHTTP(groupCtx, listeners[2], p.ops) })

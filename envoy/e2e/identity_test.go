@@ -16,18 +16,22 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/audit"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
 // deployed is a started gateway with the adapters a and b, which readers may
-// use.
+// use. Sessions of b need not be inspected.
 func deployed(t *testing.T, i *issuer) *harness.Mooring {
 	t.Helper()
 	m := i.startWithIdentity(t)
 	for _, name := range []string{"a", "b"} {
 		spec := m.TestServer(name, 1)
 		spec.RequiredRoles = []string{"reader"}
+		if name == "b" {
+			spec.Inspection = adapters.InspectionSession
+		}
 		i.admin(m).Deploy(spec)
 	}
 	return m

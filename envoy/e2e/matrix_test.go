@@ -47,7 +47,19 @@ type operation struct {
 	needs                    right
 	mcp                      bool
 	allowed                  int
+	// session is whose session it is in: that of who asks, or of the creator.
+	// Who has none of their own uses the creator's.
+	session whose
 }
+
+// whose a session is.
+type whose int
+
+const (
+	nobodys whose = iota
+	ones
+	creators
+)
 
 func matrixOf(i *issuer, m *harness.Mooring, keys map[string]string) []somebody {
 	reader := []string{"reader"}
@@ -85,6 +97,8 @@ func operations() []operation {
 		{name: "initialize", method: "POST", path: "/mcp", body: initializeMessage, needs: read, mcp: true, allowed: 200},
 		{name: "a message without session", method: "POST", path: "/mcp", body: message("tools/list"), needs: read, mcp: true, allowed: 400},
 		{name: "a stream without session", method: "GET", path: "/mcp", needs: read, mcp: true, allowed: 400},
+		{name: "a message in a session", method: "POST", path: "/mcp", body: message("tools/list"), session: ones, needs: read, mcp: true, allowed: 200},
+		{name: "a message in the creator's session", method: "POST", path: "/mcp", body: message("tools/list"), session: creators, needs: read, mcp: true, allowed: 404},
 		{name: "ending no session", method: "DELETE", path: "/mcp", needs: read, mcp: true, allowed: 400},
 	}
 }
@@ -92,6 +106,7 @@ func operations() []operation {
 // want is what p is answered to o at the adapter, as the design has it: 401
 // first, then 404 for what does not exist, then 403.
 func (p somebody) want(o operation, adapter string) int {
+	name, _, _ := strings.Cut(adapter, "-")
 	rights := map[string]right{"shared": p.shared, "private": p.private}
 	known := p.knownToAPI
 	if o.mcp {
@@ -102,29 +117,40 @@ func (p somebody) want(o operation, adapter string) int {
 		return http.StatusUnauthorized
 	case adapter == "missing":
 		return http.StatusNotFound
-	case rights[adapter] < o.needs:
+	case rights[name] < o.needs:
 		return http.StatusForbidden
+	case o.session == creators && p.name == "the creator":
+		return http.StatusOK
 	}
 	return o.allowed
 }
 
-// TestPermissionMatrix asks for everything as everybody, at the API and on the
-// data path.
+// TestPermissionMatrix asks for everything as everybody, at the API and on both
+// ways of the data path: of adapters whose messages are all inspected, and of
+// those whose sessions Envoy serves by itself.
 func TestPermissionMatrix(t *testing.T) {
 	i := newIssuer(t)
 	m := i.startWithIdentity(t)
 	spec := func(name string) string {
 		s := m.TestServer(name, 1)
-		if name == "shared" {
+		if strings.HasPrefix(name, "shared") {
 			s.RequiredRoles = []string{"reader"}
+		}
+		if strings.HasSuffix(name, "-session") {
+			s.Inspection = adapters.InspectionSession
 		}
 		return harness.JSON(m, s)
 	}
 	creator := m.As(bearer(i.token("ann", nil, nil))...)
 	admin := i.admin(m)
-	for _, name := range []string{"shared", "private"} {
-		creator.API(http.StatusCreated, http.MethodPost, "/adapters?wait=30s", spec(name))
+	all := []string{"shared", "private", "shared-session", "private-session"}
+	sessions := map[string]string{}
+	for _, name := range all {
+		creator.API(http.StatusCreated, http.MethodPost, "/adapters", spec(name))
+	}
+	for _, name := range all {
 		creator.AwaitReady(name, 1, 30*time.Second)
+		sessions[name] = creator.Initialize(name).ID
 	}
 	keys := map[string]string{}
 	for _, role := range []string{"", "reader", "mcp.admin"} {
@@ -135,21 +161,35 @@ func TestPermissionMatrix(t *testing.T) {
 		if p.credential != "" {
 			as = m.As(bearer(p.credential)...)
 		}
-		for _, o := range operations() {
-			for _, adapter := range []string{"shared", "private", "missing"} {
-				body := o.body
-				if body == "spec" {
-					body = spec(adapter)
-				}
-				answer, err := as.Do(o.method, "/adapters/"+adapter+o.path, body, append([]string{
-					"Content-Type", "application/json", "Accept", "application/json, text/event-stream"}, o.headers...)...)
-				if want := p.want(o, adapter); err != nil || answer.Status != want {
-					t.Errorf("%s, %s %s: status %d, want %d, error %v: %s", p.name, o.name, adapter, answer.Status, want, err, answer.Body)
-				}
-			}
+		for _, adapter := range append(all, "missing") {
+			p.checkOperations(t, as, adapter, spec(adapter), sessions[adapter])
 		}
 		p.checkList(t, as)
 		p.checkPrivileges(t, as)
+	}
+}
+
+// checkOperations: everything that can be asked of the adapter is answered as it
+// should be. The session is the creator's.
+func (p somebody) checkOperations(t *testing.T, as *harness.Mooring, adapter, spec, session string) {
+	t.Helper()
+	own := session
+	for _, o := range operations() {
+		headers := append([]string{"Content-Type", "application/json", "Accept", "application/json, text/event-stream"}, o.headers...)
+		if o.session != nobodys {
+			headers = append(headers, "Mcp-Session-Id", map[whose]string{ones: own, creators: session}[o.session])
+		}
+		body := o.body
+		if body == "spec" {
+			body = spec
+		}
+		answer, err := as.Do(o.method, "/adapters/"+adapter+o.path, body, headers...)
+		if want := p.want(o, adapter); err != nil || answer.Status != want {
+			t.Errorf("%s, %s %s: status %d, want %d, error %v: %s", p.name, o.name, adapter, answer.Status, want, err, answer.Body)
+		}
+		if id := answer.Header.Get("Mcp-Session-Id"); id != "" {
+			own = id
+		}
 	}
 }
 

@@ -51,7 +51,8 @@ type required struct {
 // wants to know.
 func (t *Legacy) answer(m jsonrpc.Message, line []byte) {
 	t.mu.Lock()
-	then := t.answered(m.ID)
+	then := t.mine[m.ID]
+	delete(t.mine, m.ID)
 	c := t.calls[m.ID]
 	delete(t.calls, m.ID)
 	t.mu.Unlock()
@@ -85,12 +86,14 @@ func (t *Legacy) finish(c *passed, m jsonrpc.Message, line []byte) {
 	r := &round{call: c, state: need.State, answers: make(map[string]jsontext.Value), open: len(need.Requests)}
 	if r.open == 0 {
 		// It only wants to be asked again.
-		t.send(t.retry(r))
+		line := t.retry(r)
+		go func() { _ = t.child.Send(line) }()
 		return
 	}
 	for key, request := range need.Requests {
-		rawID, id := t.ownID()
-		t.asked[id] = &input{r, key}
+		t.asks++
+		rawID := ownID(t.asks)
+		t.asked[jsonrpc.ID(rawID[:len(rawID)-1])] = &input{r, key}
 		t.out.Add(jsonrpc.Call(rawID, request.Method, request.Params))
 	}
 }

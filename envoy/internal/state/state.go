@@ -83,6 +83,9 @@ func (f *Folder) IdentityJWKS() string { return filepath.Join(f.root, "identity-
 // SecretsKey is the key that adapters' secrets are kept under.
 func (f *Folder) SecretsKey() string { return filepath.Join(f.root, "keys", "secrets", "sealing.key") }
 
+// SessionJWKS holds the public halves of the keys that sign sessions.
+func (f *Folder) SessionJWKS() string { return filepath.Join(f.root, "session-jwks.json") }
+
 // APIKeys keeps API keys, unless they are kept elsewhere.
 func (f *Folder) APIKeys() string { return filepath.Join(f.root, "apikeys.json") }
 

@@ -27,7 +27,10 @@ import (
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 )
 
-const patience = 10 * time.Second
+const (
+	patience  = 10 * time.Second
+	publicURL = "https://mcp.example.com"
+)
 
 // gateway is a control plane with a real Envoy, an external processor that
 // allows what it is not told to refuse, and an API that says its name.
@@ -49,6 +52,8 @@ type gateway struct {
 	client  *http.Client
 	// connections is how many Envoy takes.
 	connections uint32
+	// truster is who Envoy may believe. Nil means that it may not.
+	truster snapshot.Truster
 }
 
 // sabotage changes what is made of an adapter, after it was checked.
@@ -67,6 +72,15 @@ func (s sabotage) Adapter(e translate.Entry) (*translate.Adapter, error) {
 
 func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 	t.Helper()
+	g := prepared(t)
+	g.start(spoil)
+	g.extproc = newProcessor(t, g.socket("extproc.sock"))
+	return g
+}
+
+// prepared is a gateway without control plane and external processor.
+func prepared(t *testing.T) *gateway {
+	t.Helper()
 	g := &gateway{
 		t: t, dir: envoytest.SocketDir(t),
 		listen: envoytest.FreeAddress(t), ops: envoytest.FreeAddress(t),
@@ -74,8 +88,6 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 		log: new(safeBuffer), connections: 1000,
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
-	g.start(spoil)
-	g.extproc = newProcessor(t, g.socket("extproc.sock"))
 	g.api = g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "a=b")
 		_, _ = fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
@@ -98,7 +110,7 @@ func (g *gateway) socket(name string) string { return filepath.Join(g.dir, name)
 // start runs a control plane until the test ends or g.stop is called.
 func (g *gateway) start(spoil func(*translate.Adapter)) {
 	g.t.Helper()
-	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: "https://mcp.example.com"})
+	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: publicURL, Fast: g.truster != nil})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -106,7 +118,7 @@ func (g *gateway) start(spoil func(*translate.Adapter)) {
 	g.registry = prometheus.NewRegistry()
 	g.loop = snapshot.New(snapshot.Config{
 		Store: g.store, Deployer: g.deployer, Translator: sabotage{translator, spoil},
-		Registerer: g.registry, Log: log,
+		Registerer: g.registry, Log: log, Truster: g.truster,
 	})
 	l, err := net.Listen("unix", g.socket("ads.sock"))
 	if err != nil {

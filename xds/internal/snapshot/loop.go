@@ -49,14 +49,22 @@ type Runner interface {
 // Translator makes resources; translate.Translator is one.
 type Translator interface {
 	Adapter(translate.Entry) (*translate.Adapter, error)
-	Resources([]*translate.Adapter) translate.Resources
+	Resources([]*translate.Adapter, translate.Trust) (translate.Resources, error)
 }
 
-// Config is what a Loop works with. All fields are required.
+// Truster knows whose tokens Envoy may believe by itself.
+type Truster interface {
+	Trust() (translate.Trust, error)
+	Changes(ctx context.Context) <-chan struct{}
+}
+
+// Config is what a Loop works with. All fields are required but Truster: nil
+// means that Envoy may believe nobody's tokens.
 type Config struct {
 	Store      Lister
 	Deployer   Runner
 	Translator Translator
+	Truster    Truster
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -109,8 +117,11 @@ func (l *Loop) Cache() cachev3.SnapshotCache { return l.cache }
 
 // Run works until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
-	stored, deployed := l.config.Store.Changes(ctx), l.config.Deployer.Changes(ctx)
-	l.awaitInstances(ctx, deployed)
+	changed := changes{stored: l.config.Store.Changes(ctx), deployed: l.config.Deployer.Changes(ctx)}
+	if l.config.Truster != nil {
+		changed.trusted = l.config.Truster.Changes(ctx)
+	}
+	l.awaitInstances(ctx, changed.deployed)
 	ticker := time.NewTicker(trialInterval)
 	defer ticker.Stop()
 	for {
@@ -119,7 +130,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.config.Log.Error("configuration not updated", "error", err)
 			retry = time.After(retryAfter)
 		}
-		if !l.await(ctx, stored, deployed, retry, ticker.C) {
+		if !l.await(ctx, changed, retry, ticker.C) {
 			return nil
 		}
 	}
@@ -171,16 +182,21 @@ func (l *Loop) settled(ctx context.Context) bool {
 	return true
 }
 
+// changes tell that there is something to do. A nil one tells nothing.
+type changes struct{ stored, deployed, trusted <-chan struct{} }
+
 // await returns once there is something to do and changes have settled, or
 // false when ctx has ended.
-func (l *Loop) await(ctx context.Context, stored, deployed <-chan struct{}, retry, tick <-chan time.Time) bool {
+func (l *Loop) await(ctx context.Context, changed changes, retry, tick <-chan time.Time) bool {
 	for due := false; !due; {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-stored:
+		case <-changed.stored:
 			due = true
-		case <-deployed:
+		case <-changed.deployed:
+			due = true
+		case <-changed.trusted:
 			due = true
 		case <-l.kick:
 			due = true
@@ -195,7 +211,7 @@ func (l *Loop) await(ctx context.Context, stored, deployed <-chan struct{}, retr
 		return false
 	case <-time.After(settle):
 	}
-	for _, c := range []<-chan struct{}{stored, deployed, l.kick} {
+	for _, c := range []<-chan struct{}{changed.stored, changed.deployed, changed.trusted, l.kick} {
 		select {
 		case <-c:
 		default:
@@ -214,7 +230,7 @@ func (l *Loop) round(ctx context.Context) error {
 	l.metrics.count(list, instances)
 	rows := l.rows(list, instances)
 	kept := l.admit(rows)
-	next, err := newRevision(l.config.Translator.Resources(kept))
+	next, err := l.next(kept)
 	if err != nil {
 		return err
 	}
@@ -225,6 +241,39 @@ func (l *Loop) round(ctx context.Context) error {
 		return fmt.Errorf("publishing snapshot: %w", err)
 	}
 	return nil
+}
+
+// next is the revision of those adapters under the trust of now. Where an Envoy
+// has refused such filters it goes on with those that it had, and so believes
+// what it should not any more: then it is told to believe nobody.
+func (l *Loop) next(kept []*translate.Adapter) (*revision, error) {
+	var trust translate.Trust
+	if l.config.Truster != nil {
+		var err error
+		if trust, err = l.config.Truster.Trust(); err != nil {
+			return nil, fmt.Errorf("finding whom to trust: %w", err)
+		}
+	}
+	revision, err := l.revision(kept, trust)
+	if err != nil || !l.refused(revision.filters()) {
+		return revision, err
+	}
+	return l.revision(kept, translate.Trust{})
+}
+
+func (l *Loop) revision(kept []*translate.Adapter, trust translate.Trust) (*revision, error) {
+	resources, err := l.config.Translator.Resources(kept, trust)
+	if err != nil {
+		return nil, err
+	}
+	return newRevision(resources)
+}
+
+// refused reports whether an Envoy has refused that version of the filters.
+func (l *Loop) refused(version string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.refusedFilters[version]
 }
 
 // again asks for another round.

@@ -168,6 +168,8 @@ func shortType(typ resourcev3.Type) string {
 		return "cluster"
 	case resourcev3.EndpointType:
 		return "endpoint"
+	case resourcev3.ExtensionConfigType:
+		return "filter"
 	default:
 		return "other"
 	}

@@ -32,6 +32,8 @@ func newRevision(r translate.Resources) (*revision, error) {
 		resourcev3.RouteType:    asResources(r.Routes),
 		resourcev3.ClusterType:  asResources(r.Clusters),
 		resourcev3.EndpointType: asResources(r.Endpoints),
+
+		resourcev3.ExtensionConfigType: asResources(r.Filters),
 	} {
 		versions, err := versionsOf(items)
 		if err != nil {
@@ -55,6 +57,9 @@ func (r *revision) equal(o *revision) bool {
 
 // routes is the version of the route configuration.
 func (r *revision) routes() string { return r.versions[resourcev3.RouteType][contract.RoutesPublic] }
+
+// filters is the version of the filters that come apart from the listener.
+func (r *revision) filters() string { return versionOfAll(r.versions[resourcev3.ExtensionConfigType]) }
 
 func asResources[M types.Resource](list []M) []types.Resource {
 	out := make([]types.Resource, 0, len(list))

@@ -19,6 +19,8 @@ type state struct {
 	records   map[adapters.UID]*record
 	streams   map[StreamID]*stream
 	trials    trials
+	// refusedFilters are the versions of filters that an Envoy has refused.
+	refusedFilters map[string]bool
 	// routeNumbers orders the versions of the route configuration.
 	routeNumbers map[string]int64
 	routeOrder   []string
@@ -27,9 +29,10 @@ type state struct {
 
 func newState() state {
 	return state{
-		records:      make(map[adapters.UID]*record),
-		streams:      make(map[StreamID]*stream),
-		routeNumbers: make(map[string]int64),
+		records:        make(map[adapters.UID]*record),
+		streams:        make(map[StreamID]*stream),
+		routeNumbers:   make(map[string]int64),
+		refusedFilters: make(map[string]bool),
 	}
 }
 
@@ -154,4 +157,24 @@ func (s *state) number(version string) {
 	if s.routeNumbers[oldest] <= s.routeNumber-routeHistory {
 		delete(s.routeNumbers, oldest)
 	}
+}
+
+// mostRefused bounds how many versions of filters are remembered as refused.
+const mostRefused = 64
+
+// refuseFilters remembers what was refused, unless other filters were published
+// since: those are judged by themselves.
+func (s *state) refuseFilters(response Sent) {
+	if response.Type != resourcev3.ExtensionConfigType || s.published == nil {
+		return
+	}
+	for name, version := range response.Versions {
+		if s.published.versions[response.Type][name] != version {
+			return
+		}
+	}
+	if len(s.refusedFilters) >= mostRefused {
+		clear(s.refusedFilters)
+	}
+	s.refusedFilters[s.published.filters()] = true
 }

@@ -97,6 +97,7 @@ func (l *Loop) Nacked(id StreamID, nonce, message string) {
 		l.config.Log.Error("envoy refused configuration", "type", shortType(response.Type),
 			"adapters", names, "error", message)
 		s.refuse(suspects, response.Type, message)
+		s.refuseFilters(response)
 		l.again()
 	})
 }

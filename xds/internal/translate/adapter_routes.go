@@ -31,13 +31,15 @@ const (
 )
 
 // adapterRoutes are the routes of a's endpoint; the first that matches serves.
-// A route that Envoy serves by itself would come before them.
 func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 	policy := policyOf(a)
 	routes := []*routev3.Route{
 		t.sessionRoute(policy),
 		t.modernRoute(policy, a.Affinity),
 		t.birthRoute(policy),
+	}
+	if t.isFast(a) {
+		routes = append([]*routev3.Route{t.fastRoute(policy, a.Limits)}, routes...)
 	}
 	if timeout := t.requestTimeout(a); timeout > 0 {
 		streams := []*routev3.Route{t.streamRoute(policy), t.listenRoute(policy, a.Affinity)}
@@ -56,6 +58,11 @@ func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
 	}
 	// The prefix tree also brings what only begins like the endpoint.
 	return &routev3.RouteList{Routes: append(routes, apiRoute())}
+}
+
+// isFast reports whether Envoy may serve requests to a by itself.
+func (t *Translator) isFast(a adapters.Adapter) bool {
+	return t.fast && a.Inspection == adapters.InspectionSession
 }
 
 // requestTimeout bounds the answers to a's requests. Zero means that only the
@@ -85,17 +92,21 @@ func (t *Translator) listenRoute(p contract.Policy, affinity adapters.Affinity) 
 	return r
 }
 
-// sessionRoute serves requests that name a session. It shows response headers
-// to the external processor, since an initialize may carry an id of the client's
-// own, and a DELETE ends a session; of all else the processor takes its leave
-// before.
+// sessionRoute serves requests that name a session.
 func (t *Translator) sessionRoute(p contract.Policy) *routev3.Route {
-	r := t.adapterRoute(p, contract.RouteSession, &extprocv3.ExtProcOverrides{ProcessingMode: responseToo(p)})
+	r := t.withSession(p, contract.RouteSession)
 	r.Match.Headers = []*routev3.HeaderMatcher{{
 		Name:                 headerSession,
 		HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
 	}}
 	return r
+}
+
+// withSession is a route that shows response headers to the external processor,
+// since an initialize may carry an id of the client's own, and a DELETE ends a
+// session; of all else the processor takes its leave before.
+func (t *Translator) withSession(p contract.Policy, route contract.Route) *routev3.Route {
+	return t.adapterRoute(p, route, &extprocv3.ExtProcOverrides{ProcessingMode: responseToo(p)})
 }
 
 // modernRoute serves requests of the modern era, which has no sessions.

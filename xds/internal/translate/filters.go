@@ -1,10 +1,14 @@
 package translate
 
 import (
+	"slices"
+
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	statefulv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/stateful_session/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -14,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
@@ -32,13 +37,16 @@ const (
 	statusSessionGone = 404
 )
 
-// hiddenFromUpstream are the request headers that no adapter may see, whatever
-// else lets them pass: the caller's credentials and where it is pinned.
+// hiddenFromUpstream are the request headers that no adapter may see, whoever let
+// the request pass: the caller's credentials, where it is pinned, what a browser
+// says of the page, and what tells of the network before the gateway.
 var hiddenFromUpstream = []string{
-	"authorization", "cookie", "proxy-authorization", "x-api-key",
-	"x-dev-userid", "x-dev-name", "x-dev-roles",
-	launch.HeaderEndpoint,
+	"authorization", "cookie", "forwarded", "origin", "proxy-authorization", "referer", "true-client-ip", "via", "x-api-key",
+	"x-real-ip", launch.HeaderEndpoint,
 }
+
+// hiddenPrefixes begin the names of further such headers. Envoy itself adds some.
+var hiddenPrefixes = []string{authn.HeaderDevPrefix, "sec-fetch-", "x-forwarded-", envoyHeaderPrefix}
 
 // hiddenFromClients are the response headers that no upstream may send: what
 // would act on the whole origin, which all adapters share.
@@ -51,14 +59,21 @@ var hiddenFromClients = []string{
 
 // publicFilters is the filter chain of the public listener. Responses pass it
 // from the end: the response is stripped last.
-func publicFilters(l Limits) []*hcmv3.HttpFilter {
-	return []*hcmv3.HttpFilter{
+func publicFilters(r resolved) []*hcmv3.HttpFilter {
+	judge := []*hcmv3.HttpFilter{filter(contract.FilterExtProc, extProc(r.limits))}
+	if r.fast {
+		judge = []*hcmv3.HttpFilter{
+			discovered(contract.FilterJWT, &jwtv3.JwtAuthentication{}),
+			discovered(contract.FilterExtProc, &extprocv3.ExternalProcessor{}, &matchingv3.ExtensionWithMatcher{}),
+		}
+	}
+	return slices.Concat([]*hcmv3.HttpFilter{
 		filter(contract.FilterStripResponse, stripResponse()),
-		filter(contract.FilterExtProc, extProc(l)),
+	}, judge, []*hcmv3.HttpFilter{
 		filter(filterStatefulSession, statefulSession(true)),
 		filter(filterStripRequest, stripRequest()),
 		filter(filterRouter, router()),
-	}
+	})
 }
 
 func filter(name string, config proto.Message) *hcmv3.HttpFilter {
@@ -77,10 +92,12 @@ func stripEarly() *corev3.TypedExtensionConfig {
 	}})
 }
 
-// stripRequest removes what no adapter may see. Envoy itself adds headers of
-// its own before.
+// stripRequest removes what no adapter may see.
 func stripRequest() *headermutationv3.HeaderMutation {
-	mutations := append(removeAll(hiddenFromUpstream), removeBeginning(envoyHeaderPrefix))
+	mutations := removeAll(hiddenFromUpstream)
+	for _, prefix := range hiddenPrefixes {
+		mutations = append(mutations, removeBeginning(prefix))
+	}
 	return &headermutationv3.HeaderMutation{Mutations: &headermutationv3.Mutations{RequestMutations: mutations}}
 }
 

@@ -38,7 +38,7 @@ const (
 // publicListener serves MCP and the API.
 func publicListener(r resolved) *listenerv3.Listener {
 	hcm := connectionManager("public", r.limits)
-	hcm.HttpFilters = publicFilters(r.limits)
+	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
 	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests(), allRequests()}
 	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}

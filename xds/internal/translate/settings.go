@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mooring-mcp/mooring/adapters/authn"
 )
 
 // Settings are what is the same for all adapters.
@@ -24,6 +26,9 @@ type Settings struct {
 	PublicURL string
 	// Limits bound what one client may ask for.
 	Limits Limits
+	// Fast lets Envoy serve by itself what it can, of adapters with inspection
+	// session. False means that the external processor judges every request.
+	Fast bool
 }
 
 // Limits bound what one client may ask for. Zero values mean the defaults.
@@ -45,6 +50,9 @@ type Limits struct {
 	// AdapterRequests bounds the requests, streams included, that are open to
 	// one adapter at a time, where the adapter does not say. Zero means 1024.
 	AdapterRequests uint32
+	// BodyBytes is the largest body that the external processor takes, so that
+	// Envoy lets no larger one pass. Zero means 4 MiB.
+	BodyBytes int64
 	// AnswerTimeout bounds the answer to a POST, where the adapter does not say.
 	// Zero means that only StreamDuration does.
 	AnswerTimeout time.Duration
@@ -57,6 +65,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.InspectionTimeout, 10*time.Second)
 	orDefault(&l.BufferBytes, 5<<20)
 	orDefault(&l.AdapterRequests, 1024)
+	orDefault(&l.BodyBytes, 4<<20)
 	return l
 }
 
@@ -73,6 +82,9 @@ type resolved struct {
 	// hosts and opsHosts are the values of Host that each listener answers.
 	hosts, opsHosts []string
 	limits          Limits
+	// address is what tokens call the adapters by.
+	address authn.Address
+	fast    bool
 }
 
 // Addresses are those that the gateway listens at. It is an error when one of
@@ -97,7 +109,11 @@ func (s Settings) resolve() (resolved, error) {
 		s.PublicURL = "http://" + s.Listen
 	}
 	u, urlErr := publicURL(s.PublicURL)
-	if err := errors.Join(listenErr, urlErr); err != nil {
+	address, addressErr := authn.ParseAddress(s.PublicURL)
+	if urlErr != nil || !s.Fast {
+		addressErr = nil // nobody asks for it
+	}
+	if err := errors.Join(listenErr, urlErr, addressErr); err != nil {
 		return resolved{}, err
 	}
 	return resolved{
@@ -106,6 +122,8 @@ func (s Settings) resolve() (resolved, error) {
 		hosts:    answeredHosts(u.Host, u.Scheme, public),
 		opsHosts: answeredHosts(withPort(u.Hostname(), ops.Port()), "http", ops),
 		limits:   s.Limits.withDefaults(),
+		address:  address,
+		fast:     s.Fast,
 	}, nil
 }
 

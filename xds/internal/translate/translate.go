@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -19,6 +20,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 // Entry is an adapter and what runs of it.
@@ -38,6 +41,8 @@ type Adapter struct {
 	// Routes is a RouteList: the adapter's part of the one route
 	// configuration.
 	Routes *anypb.Any
+	// Fast says that there is a fast route among them.
+	Fast bool
 }
 
 // Resources are all resources, in a fixed order.
@@ -46,6 +51,8 @@ type Resources struct {
 	Routes    []*routev3.RouteConfiguration
 	Clusters  []*clusterv3.Cluster
 	Endpoints []*endpointv3.ClusterLoadAssignment
+	// Filters are those whose configuration comes apart from the listener.
+	Filters []*corev3.TypedExtensionConfig
 }
 
 // Translator translates under fixed settings. It is safe for use by several
@@ -53,6 +60,8 @@ type Resources struct {
 type Translator struct {
 	limits    Limits
 	hosts     []string
+	address   authn.Address
+	fast      bool
 	listeners []*listenerv3.Listener
 }
 
@@ -62,7 +71,7 @@ func New(s Settings) (*Translator, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Translator{limits: r.limits, hosts: r.hosts}
+	t := &Translator{limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {
 		return nil, fmt.Errorf("translating listeners: %w", err)
@@ -83,6 +92,7 @@ func (t *Translator) Adapter(e Entry) (*Adapter, error) {
 		Name:      e.Adapter.Name,
 		Cluster:   t.clusterOf(e.Adapter),
 		Endpoints: endpoints,
+		Fast:      t.isFast(e.Adapter),
 	}
 	err = errors.Join(a.Cluster.ValidateAll(), a.Endpoints.ValidateAll(), routes.ValidateAll(),
 		marshals(a.Cluster), marshals(a.Endpoints), marshals(routes))
@@ -93,8 +103,9 @@ func (t *Translator) Adapter(e Entry) (*Adapter, error) {
 	return a, nil
 }
 
-// Resources joins the adapters' configuration with the gateway's own.
-func (t *Translator) Resources(list []*Adapter) Resources {
+// Resources joins the adapters' configuration with the gateway's own. Envoy lets
+// pass by itself what trust allows.
+func (t *Translator) Resources(list []*Adapter, trust Trust) (Resources, error) {
 	list = slices.SortedFunc(slices.Values(list), func(a, b *Adapter) int { return cmp.Compare(a.Name, b.Name) })
 	out := Resources{
 		Listeners: t.listeners,
@@ -106,7 +117,31 @@ func (t *Translator) Resources(list []*Adapter) Resources {
 		out.Clusters = append(out.Clusters, a.Cluster)
 		out.Endpoints = append(out.Endpoints, a.Endpoints)
 	}
-	return out
+	if !t.fast {
+		return out, nil
+	}
+	if !slices.ContainsFunc(list, func(a *Adapter) bool { return a.Fast }) {
+		trust = Trust{}
+	}
+	var err error
+	out.Filters, err = t.filters(trust)
+	return out, err
+}
+
+// filters are the filters that come apart from the listener. Where nothing is to
+// be let pass, requests are spared the question.
+func (t *Translator) filters(trust Trust) ([]*corev3.TypedExtensionConfig, error) {
+	tokens, judge := jwtAuthn(trust), proto.Message(extProc(t.limits))
+	if !trust.empty() {
+		var err error
+		if judge, err = judging(t.limits, trust); err != nil {
+			return nil, fmt.Errorf("translating filters: %w", err)
+		}
+	}
+	if err := errors.Join(tokens.ValidateAll(), marshals(tokens), marshals(judge)); err != nil {
+		return nil, fmt.Errorf("translating filters: %w", err)
+	}
+	return []*corev3.TypedExtensionConfig{extension(contract.FilterExtProc, judge), extension(contract.FilterJWT, tokens)}, nil
 }
 
 // marshals answers why m cannot be sent, such as a string that is not UTF-8,

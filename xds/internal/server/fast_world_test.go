@@ -1,0 +1,454 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/adapterstest"
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/envoy/envoytest"
+	"github.com/mooring-mcp/mooring/xds/internal/trust"
+)
+
+const (
+	audience = "mooring"
+	ownRole  = "reader"
+	inspect  = "alw" // the adapter with inspection always
+	fast     = "ses" // its twin with inspection session
+)
+
+// world is a gateway with the real external processor, an issuer, and two
+// adapters that are equal but for their inspection and served by one server,
+// which answers with what it saw.
+type world struct {
+	*gateway
+	issuer    *tokenIssuer
+	folder    string // of session keys
+	gate      *authn.Gate
+	processor *exec.Cmd
+	// births are the claims of a session of each adapter and user.
+	births map[string]map[string]any
+}
+
+// TestFast compares the two ways of a request, and looks for what could keep one
+// of them open.
+func TestFast(t *testing.T) {
+	w := newWorld(t)
+	t.Run("configuration", w.inside(configuration))
+	// First: strange tokens use up what an issuer is asked ahead of time.
+	t.Run("cut off", w.inside(cutOff))
+	w.begin()
+	t.Run("counted", w.inside(counted))
+	t.Run("same verdicts", w.inside(sameVerdicts))
+}
+
+// inside is test as a subtest, which fails in place of the test around it.
+func (w *world) inside(test func(*testing.T, *world)) func(*testing.T) {
+	return func(t *testing.T) {
+		outer := w.t
+		w.t, w.issuer.t = t, t
+		defer func() { w.t, w.issuer.t = outer, outer }()
+		test(t, w)
+	}
+}
+
+// counted: requests that Envoy lets pass are in the metrics as well.
+func counted(t *testing.T, w *world) {
+	w.mustPass("to be counted")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", w.socket("extproc-own.sock"))
+	}}}
+	w.await("the request is counted", func() bool {
+		res, err := client.Get("http://extproc/metrics")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = res.Body.Close() }()
+		text, err := io.ReadAll(res.Body)
+		return err == nil && strings.Contains(string(text), `mooring_requests_total{adapter="`+fast+`",code="200",method="unseen"}`) &&
+			strings.Contains(string(text), `mooring_sessions_active{adapter="`+fast+`"}`)
+	})
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{gateway: prepared(t), issuer: newTokenIssuer(t), births: map[string]map[string]any{}}
+	w.folder = filepath.Join(w.dir, "keys")
+	if _, err := keys.Generate(w.folder); err != nil {
+		t.Fatal(err)
+	}
+	auth := fmt.Sprintf("issuers:\n- url: %s\n  audiences: [%s]\n  requiredScopes: [mcp.use]\n  requiredClaims: {org: [ours]}\n  roleClaims: [roles, realm_access.roles]\n",
+		w.issuer.url, audience)
+	if err := os.WriteFile(w.socket("auth.yaml"), []byte(auth), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.startProcessor()
+	t.Cleanup(func() { w.endProcessor() })
+	w.startTrust()
+	w.start(nil)
+	instance := w.recorder("recorder")
+	for _, name := range []string{inspect, fast} {
+		a := w.twin(name)
+		w.deployer.SetInstances(a.ID, instance)
+		if _, err := w.store.Create(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.startEnvoy()
+	w.awaitTwins()
+	w.begin()
+	return w
+}
+
+func (w *world) twin(name string) adapters.Adapter {
+	a := adapterstest.Example(name)
+	a.ReplicaCount, a.RequiredRoles, a.CreatedBy = 1, []string{ownRole}, w.issuer.url+"|ann"
+	if name == fast {
+		a.Inspection = adapters.InspectionSession
+	}
+	return a
+}
+
+func (w *world) awaitTwins() {
+	w.t.Helper()
+	for _, name := range []string{inspect, fast} {
+		a, err := w.store.Get(w.t.Context(), name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.awaitProgrammed(a, "True")
+	}
+}
+
+// startProcessor builds and starts the external processor.
+func (w *world) startProcessor() {
+	w.t.Helper()
+	program := w.socket("extproc")
+	if _, err := os.Stat(program); err != nil {
+		build := exec.Command("go", "build", "-o", program, "./extproc")
+		build.Dir = envoytest.ModuleRoot(w.t)
+		if text, err := build.CombinedOutput(); err != nil {
+			w.t.Fatalf("building the external processor: %v\n%s", err, text)
+		}
+	}
+	w.processor = exec.Command(program, "--socket", w.socket("extproc.sock"), "--ops-socket", w.socket("extproc-own.sock"),
+		"--session-keys", w.folder, "--session-jwks", w.socket("session.jwks"), "--auth", w.socket("auth.yaml"),
+		"--api-keys", w.socket("apikeys.json"), "--public-url", publicURL, "--listen", w.listen)
+	w.processor.Stderr = w.log
+	if err := w.processor.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.await("the external processor listens", func() bool {
+		_, err := os.Stat(w.socket("extproc.sock"))
+		return err == nil
+	})
+}
+
+func (w *world) endProcessor() {
+	if w.processor.ProcessState == nil {
+		_ = w.processor.Process.Kill()
+		_ = w.processor.Wait() // killed, which is no news
+	}
+}
+
+// startTrust keeps what Envoy may believe current until the test ends.
+func (w *world) startTrust() {
+	w.t.Helper()
+	log := slog.New(slog.NewTextHandler(w.log, nil))
+	var err error
+	w.gate, err = authn.Open(authn.Options{File: w.socket("auth.yaml"), PublicURL: publicURL, Log: log})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	source := trust.New(w.gate, keys.NewPublished(w.socket("session.jwks"), log))
+	ctx, cancel := context.WithCancel(context.Background())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return w.gate.Run(ctx) })
+	group.Go(func() error { return source.Run(ctx) })
+	w.t.Cleanup(func() {
+		cancel()
+		if err := group.Wait(); err != nil {
+			w.t.Errorf("keeping trust current: %v", err)
+		}
+	})
+	w.truster = source
+}
+
+// recorder is a server that begins sessions, and answers all else with what it
+// saw.
+func (w *world) recorder(id string) adapters.Instance {
+	w.serve(id, http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Header.Del("X-Request-Id")
+		for _, name := range []string{"Set-Cookie", "X-Mooring-Endpoint", "X-Envoy-Attempt-Count", "Www-Authenticate", "Location", "Access-Control-Allow-Origin"} {
+			out.Header().Set(name, "upstream")
+		}
+		out.Header().Set("Mcp-Session-Id", "up-1")
+		out.Header().Set("Content-Type", "application/json")
+		text, err := json.Marshal(map[string]any{"method": r.Method, "url": r.URL.String(), "header": r.Header, "body": string(body)})
+		if err == nil {
+			_, _ = out.Write(text)
+		}
+	}))
+	return adapters.Instance{ID: id, Address: w.socket(id), State: adapters.InstanceReady}
+}
+
+const beginning = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}`
+
+// begin begins a session of each user at each adapter.
+func (w *world) begin() {
+	w.t.Helper()
+	for _, adapter := range []string{inspect, fast} {
+		for _, user := range users() {
+			var id string
+			w.await("a session of "+user.name+" at "+adapter, func() bool {
+				a := w.send(request{method: "POST", path: "/adapters/" + adapter + "/mcp", body: beginning, headers: []string{
+					"Authorization", "Bearer " + w.issuer.sign(user.claims()), "Content-Type", "application/json",
+				}})
+				id = a.header.Get("Mcp-Session-Id")
+				return a.status == http.StatusOK && id != ""
+			})
+			w.births[adapter+" "+user.name] = claimsOf(w.t, id)
+		}
+	}
+}
+
+// user is somebody who may use the twins.
+type user struct {
+	name  string
+	roles []string
+}
+
+func users() []user {
+	return []user{{"ann", nil}, {"bob", []string{"x", ownRole}}, {"root", []string{adapters.AdminRole}}}
+}
+
+func (u user) claims() map[string]any {
+	return map[string]any{"sub": u.name, "roles": u.roles}
+}
+
+func claimsOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	claims := map[string]any{}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err == nil {
+		err = json.Unmarshal(text, &claims)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
+
+// mint signs a session token as the external processor does.
+func (w *world) mint(claims map[string]any) string {
+	w.t.Helper()
+	ring, err := keys.Open(keys.Session, w.folder, slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := json.Marshal(claims)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	token, err := ring.Sign(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// tokenIssuer is an issuer of bearer tokens.
+type tokenIssuer struct {
+	t   *testing.T
+	url string
+
+	mu   sync.Mutex
+	keys map[string]*ecdsa.PrivateKey
+}
+
+func newTokenIssuer(t *testing.T) *tokenIssuer {
+	t.Helper()
+	i := &tokenIssuer{t: t, keys: map[string]*ecdsa.PrivateKey{}}
+	i.add("k1")
+	i.add("k2")
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	i.url = server.URL
+	answer := func(out http.ResponseWriter, v any) {
+		if err := json.NewEncoder(out).Encode(v); err != nil {
+			t.Error(err)
+		}
+	}
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(out http.ResponseWriter, _ *http.Request) {
+		answer(out, map[string]any{"issuer": i.url, "jwks_uri": i.url + "/keys"})
+	})
+	mux.HandleFunc("GET /keys", func(out http.ResponseWriter, _ *http.Request) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		var set jose.JSONWebKeySet
+		for id, key := range i.keys {
+			set.Keys = append(set.Keys, jose.JSONWebKey{Key: key.Public(), KeyID: id, Use: "sig"})
+		}
+		answer(out, set)
+	})
+	return i
+}
+
+func (i *tokenIssuer) add(id string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys[id] = key
+}
+
+func (i *tokenIssuer) remove(id string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.keys, id)
+}
+
+// claims are those of a good token, changed. A nil value takes one away.
+func (i *tokenIssuer) claims(changes map[string]any) map[string]any {
+	now := time.Now()
+	claims := map[string]any{
+		"iss": i.url, "aud": audience, "org": "ours", "scope": "a mcp.use b", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+	}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
+	return claims
+}
+
+func (i *tokenIssuer) sign(changes map[string]any) string {
+	text, err := json.Marshal(i.claims(changes))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return i.signText("k1", string(text), map[string]any{"alg": "ES256", "kid": "k1", "typ": "at+jwt"})
+}
+
+// signText signs any payload under any header with a key of the issuer.
+func (i *tokenIssuer) signText(key, payload string, header map[string]any) string {
+	head, err := json.Marshal(header)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return i.signRaw(key, string(head), payload)
+}
+
+func (i *tokenIssuer) signRaw(key, header, payload string) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	encode := base64.RawURLEncoding.EncodeToString
+	text := encode([]byte(header)) + "." + encode([]byte(payload))
+	signature, err := signES256(i.keys[key], text)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return text + "." + encode(signature)
+}
+
+func signES256(key *ecdsa.PrivateKey, text string) ([]byte, error) {
+	digest := sha256.Sum256([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		return nil, err
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return signature, nil
+}
+
+// request is sent as it stands, each header as often as it is there.
+type request struct {
+	method, path string
+	headers      []string
+	body         string
+	chunked      bool
+}
+
+// send sends r on a connection of its own.
+func (w *world) send(r request) answer {
+	w.t.Helper()
+	conn, err := net.Dial("tcp", w.listen)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		w.t.Fatal(err)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.method, r.path, w.listen)
+	for i := 0; i < len(r.headers); i += 2 {
+		fmt.Fprintf(&text, "%s: %s\r\n", r.headers[i], r.headers[i+1])
+	}
+	switch {
+	case r.chunked:
+		fmt.Fprintf(&text, "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(r.body), r.body)
+	case r.body != "":
+		fmt.Fprintf(&text, "Content-Length: %d\r\n\r\n%s", len(r.body), r.body)
+	default:
+		text.WriteString("\r\n")
+	}
+	if _, err := io.WriteString(conn, text.String()); err != nil {
+		w.t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: r.method})
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", r.method, r.path, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+// judged is how many requests the external processor was asked about.
+func (w *world) judged() int {
+	w.t.Helper()
+	text := string(w.envoy.AdminGet("/stats?filter=ext_proc.*streams_started"))
+	_, number, _ := strings.Cut(strings.TrimSpace(text), ": ")
+	count, err := strconv.Atoi(number)
+	if err != nil {
+		w.t.Fatalf("the count of judged requests is %q", text)
+	}
+	return count
+}
