@@ -22,7 +22,7 @@ func called(tb testing.TB, size int) (*Server, *stream) {
 	tb.Helper()
 	s, _, _ := newServer(tb, authn.Development{})
 	s.judge.MaxBody, s.inspector = 1<<20, inspect.New(inspect.Limits{})
-	id, err := s.judge.Sessions.Mint(session.Birth{
+	id, _, err := s.judge.Sessions.Mint(session.Birth{
 		Adapter: "uida", PolicyVersion: "1", Endpoint: "MTI3LjAuMC4xOjgw", Upstream: "up", Principal: adapters.Principal{Subject: "ann"},
 	})
 	if err != nil {
