@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +87,8 @@ func TestRemoteServer(t *testing.T) {
 		t.Error("progress never came")
 	}
 
+	goesRoundInACircle(t, m)
+
 	secret := m.Initialize("far").Post(listTools, "Authorization", "Bearer client's own", "Cookie", "a=b", "X-Dev-Roles", "mcp.admin")
 	if secret.Status != http.StatusOK {
 		t.Errorf("status %d: %s", secret.Status, secret.Body)
@@ -99,6 +103,24 @@ func TestRemoteServer(t *testing.T) {
 				t.Errorf("the remote server got %s: %q", name, values)
 			}
 		}
+	}
+}
+
+// goesRoundInACircle deploys a server that is a proxy of somebody else, which
+// leads back to the adapter itself.
+func goesRoundInACircle(t *testing.T, m *harness.Mooring) {
+	t.Helper()
+	third := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: m.Listen, Path: "/adapters/circle/mcp"})
+		r.Out.URL.Path = "/adapters/circle/mcp"
+	}})
+	defer third.Close()
+	m.Deploy(adapters.Spec{
+		Name: "circle", ImageName: adapters.BridgeImage, ImageVersion: "1.0.0", ReplicaCount: 1, RequiredRoles: []string{},
+		EnvironmentVariables: map[string]string{"MCP_PROXY_URL": third.URL + "/mcp"},
+	})
+	if answer := m.TryInitialize("circle"); answer.Status != http.StatusLoopDetected || !strings.Contains(answer.Body, `"jsonrpc":"2.0"`) {
+		t.Errorf("a circle is answered %d: %s", answer.Status, answer.Body)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/sse"
 )
 
@@ -114,7 +115,10 @@ func (t recovering) renew(req *http.Request, s *session, lost string) error {
 	if err := t.tell(ctx, req, upstream, level, resources); err != nil {
 		return err
 	}
-	if err := s.renew(upstream, t.p.cfg.Recovery); err != nil {
+	switch err := s.renew(upstream, t.p.cfg.Recovery); {
+	case errors.Is(err, recovery.ErrEnded):
+		return err
+	case err != nil:
 		t.p.cfg.Log.Warn("a session that goes on may be lost with this bridge", "error", err)
 	}
 	t.p.cfg.Event("recovered")
