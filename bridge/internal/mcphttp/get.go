@@ -2,7 +2,6 @@ package mcphttp
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
@@ -94,43 +93,4 @@ func (h *Handler) endForGood(r *http.Request) *refusal {
 		return unknownSession()
 	}
 	return nil
-}
-
-// serveStream writes the stream to the client until it ends, the client goes,
-// or another connection takes over.
-func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request, st *stream, rd *reader, prime bool) {
-	out := newSSE(w)
-	defer out.close()
-	if prime {
-		out.prime(eventID(st.id, rd.pos), h.cfg.Retry)
-	} else {
-		// Headers reach the client only with the first bytes through some proxies.
-		out.comment("ok")
-	}
-	keepAlive := time.NewTicker(h.cfg.KeepAlive)
-	defer keepAlive.Stop()
-	for {
-		events, done := st.unread(rd)
-		for _, e := range events {
-			out.event(eventID(st.id, e.number), e.data)
-		}
-		if err := out.flush(); err != nil {
-			return
-		}
-		if len(events) > 0 {
-			st.written(rd, events[len(events)-1].number)
-		}
-		if done {
-			return
-		}
-		select {
-		case <-rd.wake:
-		case <-rd.gone:
-			return
-		case <-r.Context().Done():
-			return
-		case <-keepAlive.C:
-			out.comment("keep-alive")
-		}
-	}
 }

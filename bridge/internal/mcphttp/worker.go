@@ -46,40 +46,6 @@ func (wk *worker) unsent() *refusal {
 	return busy(1, "the MCP server does not take messages")
 }
 
-// relay writes a stream that cannot be resumed, until it ends or the client
-// goes.
-func (h *Handler) relay(w http.ResponseWriter, r *http.Request, st *stream, rd *reader) {
-	out := newSSE(w)
-	defer out.close()
-	out.comment("ok")
-	keepAlive := time.NewTicker(h.cfg.KeepAlive)
-	defer keepAlive.Stop()
-	for {
-		events, done := st.unread(rd)
-		for _, e := range events {
-			out.event("", e.data)
-		}
-		if err := out.flush(); err != nil {
-			return
-		}
-		if len(events) > 0 {
-			st.written(rd, events[len(events)-1].number)
-		}
-		if done {
-			return
-		}
-		select {
-		case <-rd.wake:
-		case <-rd.gone:
-			return
-		case <-r.Context().Done():
-			return
-		case <-keepAlive.C:
-			out.comment("keep-alive")
-		}
-	}
-}
-
 // errLost: the worker ended before it answered.
 var errLost = errors.New("the server's process has ended")
 
