@@ -109,7 +109,7 @@ func TestToolRulesRefuseCalls(t *testing.T) {
 		}
 	}
 	g.accessLog(t, func(m map[string]string) bool {
-		return m["adapter"] == "ruled" && m["verdict"] == "tool_denied" && m["tool"] == "other"
+		return m["adapter"] == "ruled" && m["verdict"] == "tool_not_allowed" && m["tool"] == "other"
 	})
 }
 

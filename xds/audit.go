@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/audit"
@@ -14,19 +15,22 @@ type auditor interface {
 	io.Closer
 }
 
-// openAudit opens the file at path; an empty path is an auditor that keeps
-// nothing.
+// openAudit opens the file at path. "-" is the standard output, and an empty path
+// an auditor that keeps nothing.
 func openAudit(path string) (auditor, error) {
-	if path == "" {
+	switch path {
+	case "":
 		return noAudit{}, nil
+	case "-":
+		return audit.To(os.Stdout), nil
 	}
-	return audit.Open(path)
+	return audit.Open(path, 0)
 }
 
 type noAudit struct{}
 
-func (noAudit) Append(audit.Event) error { return nil }
-func (noAudit) Close() error             { return nil }
+func (noAudit) Append(...audit.Event) error { return nil }
+func (noAudit) Close() error                { return nil }
 
 // verifyCommand is the first argument of the command that verifies audit files.
 const verifyCommand = "verify-audit"

@@ -12,7 +12,7 @@ import (
 
 func TestVerifyAudit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	log, err := audit.Open(path)
+	log, err := audit.Open(path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type Config struct {
 	MaxStarting        int           `env:"MOORING_MAX_STARTING" placeholder:"N" help:"How many bridges start at a time; the others wait (two for each processor, at least four)."`
 	DrainTimeout       time.Duration `env:"MOORING_DRAIN_TIMEOUT" default:"5m" help:"How long a replica that is replaced or scaled away keeps its sessions (${default})."`
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
-	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each (none). xds verify-audit FILE... verifies it."`
+	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each; - is the standard output (none). xds verify-audit FILE... verifies it."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
 
 	Passing passing `embed:""`

@@ -15,8 +15,8 @@ import (
 
 // Auditor keeps what was done and refused. *audit.Log is one.
 type Auditor interface {
-	// Append keeps e. Its error is for the log.
-	Append(e audit.Event) error
+	// Append keeps events. Its error is for the log.
+	Append(events ...audit.Event) error
 }
 
 // audited reports whether the request belongs into the audit: what changes

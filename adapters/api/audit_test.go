@@ -18,7 +18,7 @@ import (
 // and no token is anywhere.
 func TestAuditTellsWhatWasDoneAndRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	log, err := audit.Open(path)
+	log, err := audit.Open(path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

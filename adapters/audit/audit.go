@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"sync"
 	"time"
 )
 
@@ -45,6 +43,11 @@ type Event struct {
 	Path   string `json:"path"`
 	// Adapter is the adapter's name.
 	Adapter string `json:"adapter,omitempty"`
+	// RPCMethod and Tool are what an MCP message asked for, and Session is the
+	// hash of its session's id.
+	RPCMethod string `json:"rpcMethod,omitempty"`
+	Tool      string `json:"tool,omitempty"`
+	Session   string `json:"session,omitempty"`
 	// Verdict is Allowed, Denied or Failed.
 	Verdict string `json:"verdict"`
 	// Status is the HTTP status, and Reason why, in words without secrets.
@@ -57,6 +60,8 @@ type Event struct {
 	Changed []string        `json:"changed,omitempty"`
 	Before  json.RawMessage `json:"before,omitempty"`
 	After   json.RawMessage `json:"after,omitempty"`
+	// Dropped is how many events before this one could not be kept.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 // link is what binds a line to the one before. Its members are the last of the
@@ -69,109 +74,6 @@ type link struct {
 
 // maxLine bounds a line, in bytes: two adapters at their greatest.
 const maxLine = 4 << 20
-
-// Log is an audit file. Only one Log may write to a file. It is safe for use by
-// several goroutines.
-type Log struct {
-	path string
-
-	mu   sync.Mutex
-	file *os.File
-	seq  int64
-	prev string
-}
-
-// Open opens the file at path, or makes it with mode 0600, and goes on with the
-// chain that is in it. A last line that was cut off by a crash is taken away;
-// any other that is broken is an error.
-func Open(path string) (*Log, error) {
-	l := &Log{path: path}
-	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("opening audit file: %w", err)
-	}
-	return l, nil
-}
-
-func (l *Log) open() error {
-	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	chain, err := read(file)
-	if err == nil {
-		err = file.Truncate(chain.whole)
-	}
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	if chain.lines > 0 {
-		l.seq, l.prev = chain.last, chain.hash
-	}
-	l.file = file
-	return nil
-}
-
-// Append writes e as the next line, and unless it was denied, returns once it is
-// on disk: whoever may do nothing shall not keep the disk busy. Where the file
-// was moved away, it makes a new one, which goes on with the chain.
-func (l *Log) Append(e Event) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.follow(); err != nil {
-		return fmt.Errorf("writing audit file: %w", err)
-	}
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Time = e.Time.UTC()
-	text, err := json.Marshal(link{e, l.seq + 1, l.prev})
-	if err != nil {
-		return fmt.Errorf("writing audit file: %w", err)
-	}
-	line, hash := seal(text)
-	if _, err := l.file.Write(line); err != nil {
-		return fmt.Errorf("writing audit file: %w", err)
-	}
-	l.seq, l.prev = l.seq+1, hash
-	if e.Verdict == Denied {
-		return nil
-	}
-	if err := l.file.Sync(); err != nil {
-		return fmt.Errorf("writing audit file: %w", err)
-	}
-	return nil
-}
-
-// follow opens the file again where the one that is open is not at its path any
-// more.
-func (l *Log) follow() error {
-	open, err := l.file.Stat()
-	if err != nil {
-		return err
-	}
-	there, err := os.Stat(l.path)
-	if err == nil && os.SameFile(open, there) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	old := l.file
-	if err := l.open(); err != nil {
-		return err
-	}
-	return old.Close()
-}
-
-// Close closes the file.
-func (l *Log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.file.Close(); err != nil {
-		return fmt.Errorf("closing audit file: %w", err)
-	}
-	return nil
-}
 
 const hashMember = `,"hash":"`
 

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
 func open(t *testing.T, path string) *Log {
 	t.Helper()
-	l, err := Open(path)
+	l, err := Open(path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +121,71 @@ func TestOpenMendsOnlyWhatACrashDoes(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Replace(whole, []byte("allow"), []byte("deny"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); err == nil {
+	if _, err := Open(path, 0); err == nil {
 		t.Error("a broken file was opened")
+	}
+}
+
+// TestFullFilesMakeRoom: two files at most, and one chain through both.
+func TestFullFilesMakeRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l, err := Open(path, 2000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	add(t, l, 40)
+	got, err := Verify(path+".1", path)
+	if err != nil || got.Last != 40 || got.Complete || got.Lines >= 40 {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	for _, file := range []string{path, path + ".1"} {
+		if info, err := os.Stat(file); err != nil || info.Size() > 3000 {
+			t.Errorf("%s: %v, error %v", file, info, err)
+		}
+	}
+}
+
+// TestDiskFull: what did not fit leaves nothing behind that breaks the chain.
+func TestDiskFull(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, path)
+	add(t, l, 2)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(info.Size()) + 50, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	failed := l.Append(Event{Verdict: Allowed}, Event{Verdict: Denied})
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if failed == nil {
+		t.Error("it was written")
+	}
+	add(t, l, 1)
+	if got, err := Verify(path); err != nil || got.Lines != 3 {
+		t.Errorf("%+v, error %v", got, err)
+	}
+}
+
+func TestStreamsOfSomebodyElse(t *testing.T) {
+	var out bytes.Buffer
+	l := To(&out)
+	if err := l.Append(Event{Verdict: Allowed}, Event{Verdict: Denied, Dropped: 7}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, 2)
+	if c, err := read(&out); err != nil || c.lines != 4 || c.begin != "" {
+		t.Errorf("%+v, error %v", c, err)
 	}
 }
 

@@ -42,19 +42,35 @@ func Compile(r adapters.ToolRules) (*Rules, error) {
 	return rules, nil
 }
 
-// NeedsArguments reports whether Allows looks at a call's arguments.
+// Ruling is what rules say of a call: that it may be made, or which of them is
+// against it.
+type Ruling string
+
+const (
+	// Allowed means that no rule is against it.
+	Allowed Ruling = ""
+	// NotListed means that the list of allowed tools does not have it.
+	NotListed Ruling = "not_allowed"
+	// Listed means that the list of denied tools has it.
+	Listed Ruling = "denied"
+	// ByExpression means that the expression is false.
+	ByExpression Ruling = "expression"
+)
+
+// NeedsArguments reports whether Judge looks at a call's arguments.
 func (r *Rules) NeedsArguments() bool { return r.expression != nil && r.expression.readsArguments }
 
-// Allows reports whether c may be made. An error, which says why the expression
+// Judge says whether c may be made. An error, which says why the expression
 // could not be computed, is a refusal.
-func (r *Rules) Allows(c Call) (bool, error) {
-	if !r.named(c.Tool) {
-		return false, nil
+func (r *Rules) Judge(c Call) (Ruling, error) {
+	if ruling := r.named(c.Tool); ruling != Allowed || r.expression == nil {
+		return ruling, nil
 	}
-	if r.expression == nil {
-		return true, nil
+	allowed, err := r.expression.allows(c)
+	if !allowed || err != nil {
+		return ByExpression, err
 	}
-	return r.expression.allows(c)
+	return Allowed, nil
 }
 
 // errListCost is the error for a list of tools that takes too long to judge.
@@ -67,7 +83,7 @@ var errListCost = errors.New("judging the list of tools costs too much")
 func (r *Rules) Shown(principal adapters.Principal, method string) func(tool string) (bool, error) {
 	left := uint64(maxListCost)
 	return func(tool string) (bool, error) {
-		if !r.named(tool) {
+		if r.named(tool) != Allowed {
 			return false, nil
 		}
 		if r.expression == nil {
@@ -82,9 +98,15 @@ func (r *Rules) Shown(principal adapters.Principal, method string) func(tool str
 	}
 }
 
-// named reports whether the lists let tool pass.
-func (r *Rules) named(tool string) bool {
-	return (r.allow == nil || matchAny(r.allow, tool)) && !matchAny(r.deny, tool)
+// named is what the lists say of tool.
+func (r *Rules) named(tool string) Ruling {
+	switch {
+	case matchAny(r.deny, tool):
+		return Listed
+	case r.allow != nil && !matchAny(r.allow, tool):
+		return NotListed
+	}
+	return Allowed
 }
 
 func matchAny(patterns []string, name string) bool {

@@ -41,7 +41,8 @@ func TestNames(t *testing.T) {
 				continue
 			}
 			for name := range strings.SplitSeq(names, ",") {
-				got, err := r.Allows(rules.Call{Principal: ann, Tool: name})
+				ruling, err := r.Judge(rules.Call{Principal: ann, Tool: name})
+				got := ruling == rules.Allowed
 				shown, showErr := r.Shown(ann, "tools/call")(name)
 				if got != want || shown != want || err != nil || showErr != nil {
 					t.Errorf("allow %q, deny %q: %q is %v and %v, errors %v, %v", tt.allow, tt.deny, name, got, shown, err, showErr)
@@ -53,7 +54,7 @@ func TestNames(t *testing.T) {
 
 func TestWildcardsTakeNoTime(t *testing.T) {
 	r := compile(t, adapters.ToolRules{Allow: []string{strings.Repeat("a*", 127)}})
-	if got, err := r.Allows(rules.Call{Tool: strings.Repeat("a", 1<<16) + "b"}); err != nil || !got {
+	if got, err := r.Judge(rules.Call{Tool: strings.Repeat("a", 1<<16) + "b"}); err != nil || got != rules.Allowed {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -89,7 +90,8 @@ func TestExpressions(t *testing.T) {
 		{`arguments.list.all(a, arguments.list.all(b, a <= b || a > b))`, map[string]any{"list": numbers(1000)}, false, true, true},
 	} {
 		r := compile(t, adapters.ToolRules{Expression: tt.expression})
-		got, err := r.Allows(rules.Call{Principal: ann, Method: "tools/call", Tool: "t", Arguments: tt.arguments})
+		ruling, err := r.Judge(rules.Call{Principal: ann, Method: "tools/call", Tool: "t", Arguments: tt.arguments})
+		got := ruling == rules.Allowed
 		if got != tt.allowed || (err != nil) != tt.failed {
 			t.Errorf("%s of %v: %v, error %v", tt.expression, tt.arguments, got, err)
 		}
@@ -170,11 +172,23 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if allowed, err := r.Allows(rules.Call{Principal: ann, Tool: "t", Arguments: map[string]any{"a": "b"}}); allowed && err != nil {
+		if ruling, err := r.Judge(rules.Call{Principal: ann, Tool: "t", Arguments: map[string]any{"a": "b"}}); ruling == rules.Allowed && err != nil {
 			t.Errorf("%s: allowed with error %v", text, err)
 		}
 		if shown, err := r.Shown(ann, "tools/call")("t"); shown && err != nil {
 			t.Errorf("%s: shown with error %v", text, err)
 		}
 	})
+}
+
+// TestRulingsNameTheRule: who reads the audit wants to know which it was.
+func TestRulingsNameTheRule(t *testing.T) {
+	r := compile(t, adapters.ToolRules{Allow: []string{"a*"}, Deny: []string{"*z", "b"}, Expression: `tool != "ax"`})
+	for tool, want := range map[string]rules.Ruling{
+		"a": rules.Allowed, "b": rules.Listed, "az": rules.Listed, "c": rules.NotListed, "ax": rules.ByExpression,
+	} {
+		if got, err := r.Judge(rules.Call{Principal: ann, Tool: tool}); got != want || err != nil {
+			t.Errorf("%s: ruling %q, want %q, error %v", tool, got, want, err)
+		}
+	}
 }

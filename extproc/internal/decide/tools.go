@@ -33,14 +33,14 @@ func (r *Request) mayCall() *Refusal {
 	if !r.message.HasName {
 		return refusal(http.StatusBadRequest, inspect.CodeInvalidParams, "tool_unnamed", "The call names no tool.")
 	}
-	allowed, err := r.policy.tools.Allows(rules.Call{
+	ruling, err := r.policy.tools.Judge(rules.Call{
 		Principal: r.principal, Method: r.message.Method, Tool: r.message.Name, Arguments: r.message.Arguments,
 	})
 	switch {
 	case err != nil:
 		return toolDenied("tool_rule_error")
-	case !allowed:
-		return toolDenied("tool_denied")
+	case ruling != rules.Allowed:
+		return toolDenied("tool_" + string(ruling))
 	}
 	return nil
 }
