@@ -74,7 +74,7 @@ func (l launch) extProcArgs() []string {
 		"--socket", l.folder.Socket(extProcSocket), "--ops-socket", l.folder.Socket(extProcOpsSocket),
 		"--session-keys", l.folder.SessionKeys(), "--session-jwks", l.folder.SessionJWKS(), "--identity-keys", l.folder.IdentityKeys(),
 		"--identity-jwks", l.folder.IdentityJWKS(), "--public-url", l.cfg.PublicURL, "--listen", l.cfg.Listen,
-		"--log-level", l.cfg.LogLevel,
+		"--audit", l.folder.AuditMCP(), "--log-level", l.cfg.LogLevel,
 	}, l.identityArgs()...)
 }
 

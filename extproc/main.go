@@ -29,6 +29,8 @@ type Config struct {
 	SessionJWKS                    string        `name:"session-jwks" help:"File to publish the public halves of the session keys to, for xds (none)." placeholder:"FILE"`
 	IdentityKeys                   string        `help:"Folder of the keys that sign what tells servers who calls, like --session-keys; no adapter can ask for that without." placeholder:"DIR"`
 	IdentityJWKS                   string        `name:"identity-jwks" help:"File to write their public halves to, for who verifies." placeholder:"FILE"`
+	Audit                          string        `help:"File to add a line to for each MCP message, allowed or refused; - is the standard output (none). xds verify-audit FILE... verifies it." placeholder:"FILE"`
+	AuditMaxBytes                  int64         `env:"MOORING_AUDIT_MAX_BYTES" default:"134217728" help:"Size at which that file becomes FILE.1, in place of the one before; 0 lets it grow."`
 	PublicURL                      string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
 	Listen                         string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
 	MaxBodyBytes                   int64         `default:"4194304" help:"Size of the largest request body."`
@@ -62,6 +64,9 @@ func (c *Config) Validate() error {
 	}
 	if c.SessionTTL < time.Second {
 		return fmt.Errorf("session-ttl must be at least a second")
+	}
+	if c.AuditMaxBytes < 0 {
+		return fmt.Errorf("audit-max-bytes must not be negative")
 	}
 	if c.IdentityKeys != "" && c.PublicURL == "" {
 		return fmt.Errorf("identity-keys needs public-url, which is the issuer of what they sign")

@@ -71,6 +71,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
 	processor.Opened = meter.Opened
+	kept, err := openTrail(cfg, reg, log)
+	if err != nil {
+		return err
+	}
 
 	calls, err := listenUnix(cfg.Socket)
 	if err != nil {
@@ -82,11 +86,16 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	// What is told until the very end is kept too.
+	logged, end := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return kept.Run(logged) })
 	group.Go(func() error { return ring.Run(ctx) })
 	group.Go(func() error { return keepIdentity(ctx) })
 	group.Go(func() error { return keepKeys(ctx) })
 	group.Go(func() error {
-		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, meter, ctx.Done()))
+		defer end()
+		requests := accesslog.Each{meter, kept}
+		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, requests, ctx.Done()))
 	})
 	group.Go(func() error { return meter.Run(ctx) })
 	group.Go(func() error { return serveOps(ctx, ops, reg) })

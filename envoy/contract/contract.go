@@ -78,6 +78,8 @@ const (
 	MetadataEra       = "era"
 	MetadataPrincipal = "principal"
 	MetadataSession   = "session"
+	// MetadataWho is the Principal.ID of who asks: for the audit alone.
+	MetadataWho = "who"
 )
 
 // Names of the access logs that Envoy sends to the external processor, by which

@@ -92,6 +92,9 @@ func (f *Folder) APIKeys() string { return filepath.Join(f.root, "apikeys.json")
 // Audit keeps what was done and refused.
 func (f *Folder) Audit() string { return filepath.Join(f.root, "audit.jsonl") }
 
+// AuditMCP is where the external processor keeps what MCP messages asked for.
+func (f *Folder) AuditMCP() string { return filepath.Join(f.root, "audit-mcp.jsonl") }
+
 // Bootstrap is the file that Envoy starts from.
 func (f *Folder) Bootstrap() string { return filepath.Join(f.root, "envoy.yaml") }
 

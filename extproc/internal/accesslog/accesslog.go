@@ -29,6 +29,16 @@ type Requests interface {
 	Take(entry *dataaccesslogv3.HTTPAccessLogEntry)
 }
 
+// Each hands entries on to each of several.
+type Each []Requests
+
+// Take implements Requests.
+func (e Each) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
+	for _, requests := range e {
+		requests.Take(entry)
+	}
+}
+
 // Server implements the access log service.
 type Server struct {
 	accesslogv3.UnimplementedAccessLogServiceServer

@@ -82,6 +82,8 @@ type Field struct{ Name, Value string }
 // unknown, or do not apply.
 type Metadata struct {
 	Adapter, Method, Tool, Principal, Session string
+	// Who is the Principal.ID of who asks, and Principal its hash.
+	Who string
 	Era                                       Era
 	// Verdict is contract.VerdictAllow or the reason of the refusal.
 	Verdict string
@@ -242,7 +244,7 @@ func (r *Request) refuse(refusal *Refusal) Decision {
 func (r *Request) metadata(verdict string) Metadata {
 	m := Metadata{
 		Adapter: r.policy.Adapter, Method: bounded(r.message.Method), Session: r.session.Hash,
-		Era: r.era, Verdict: verdict, Lease: r.lease, Principal: r.hash,
+		Era: r.era, Verdict: verdict, Lease: r.lease, Principal: r.hash, Who: r.principal.ID(),
 	}
 	if r.message.Method == methodCallTool {
 		m.Tool = bounded(r.message.Name)

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/adapters/audit"
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
+	"github.com/mooring-mcp/mooring/extproc/internal/trail"
+)
+
+// keeper keeps the audit of MCP messages until it has been run.
+type keeper interface {
+	accesslog.Requests
+	Run(ctx context.Context) error
+}
+
+// openTrail is the keeper that cfg asks for.
+func openTrail(cfg Config, reg prometheus.Registerer, log *slog.Logger) (keeper, error) {
+	switch cfg.Audit {
+	case "":
+		return noTrail{}, nil
+	case "-":
+		return trail.New(audit.To(os.Stdout), reg, log), nil
+	}
+	file, err := audit.Open(cfg.Audit, cfg.AuditMaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	return fileTrail{trail.New(file, reg, log), file}, nil
+}
+
+// fileTrail closes its file in the end.
+type fileTrail struct {
+	*trail.Trail
+	file *audit.Log
+}
+
+// Run implements keeper.
+func (f fileTrail) Run(ctx context.Context) error {
+	return errors.Join(f.Trail.Run(ctx), f.file.Close())
+}
+
+// noTrail keeps nothing.
+type noTrail struct{}
+
+func (noTrail) Take(*dataaccesslogv3.HTTPAccessLogEntry) {}
+func (noTrail) Run(context.Context) error                { return nil }

@@ -1,0 +1,170 @@
+package trail
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/mooring-mcp/mooring/adapters/audit"
+	"github.com/mooring-mcp/mooring/envoy/contract"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// entry is one of a request to path, with what the external processor knew.
+func entry(path string, status uint32, details string, known map[string]any) *dataaccesslogv3.HTTPAccessLogEntry {
+	fields, err := structpb.NewStruct(known)
+	if err != nil {
+		panic(err)
+	}
+	return &dataaccesslogv3.HTTPAccessLogEntry{
+		CommonProperties: &dataaccesslogv3.AccessLogCommon{
+			AccessLogType: dataaccesslogv3.AccessLogType_DownstreamEnd,
+			StartTime:     timestamppb.New(began), Duration: durationpb.New(time.Second),
+			DownstreamRemoteAddress: &corev3.Address{Address: &corev3.Address_SocketAddress{
+				SocketAddress: &corev3.SocketAddress{Address: "192.0.2.1"},
+			}},
+			Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{contract.MetadataNamespace: fields}},
+		},
+		Request: &dataaccesslogv3.HTTPRequestProperties{
+			RequestMethod: corev3.RequestMethod_POST, Path: path, RequestId: "r1",
+		},
+		Response: &dataaccesslogv3.HTTPResponseProperties{
+			ResponseCode: wrapperspb.UInt32(status), ResponseCodeDetails: details,
+		},
+	}
+}
+
+func TestEvents(t *testing.T) {
+	known := map[string]any{"adapter": "a", "who": "i|ann", "method": "tools/call", "tool": "t", "session": "h", "verdict": "allow", "principal": "p"}
+	whole := audit.Event{
+		Time: began.Add(time.Second), RequestID: "r1", Principal: "i|ann", Source: "192.0.2.1", Method: "POST",
+		Path: "/adapters/a/mcp", Adapter: "a", RPCMethod: "tools/call", Tool: "t", Session: "h", Verdict: audit.Allowed, Status: 200,
+	}
+	with := func(change func(*audit.Event)) audit.Event {
+		e := whole
+		change(&e)
+		return e
+	}
+	unjudged := func(status int, verdict, reason string) audit.Event {
+		return with(func(e *audit.Event) {
+			e.Principal, e.RPCMethod, e.Tool, e.Session = "", "", "", ""
+			e.Status, e.Verdict, e.Reason = status, verdict, reason
+		})
+	}
+	for name, tt := range map[string]struct {
+		entry *dataaccesslogv3.HTTPAccessLogEntry
+		want  audit.Event
+	}{
+		"allowed":               {entry("/adapters/a/mcp", 200, "via_upstream", known), whole},
+		"its path was changed":  {entry("/mcp", 200, "via_upstream", known), whole},
+		"a secret in the query": {entry("/adapters/a/mcp?token=s3cret", 200, "via_upstream", known), whole},
+		"refused": {entry("/adapters/a/mcp", 403, "mooring_tool_denied", map[string]any{"who": "i|ann", "verdict": "tool_denied"}),
+			with(func(e *audit.Event) {
+				e.RPCMethod, e.Tool, e.Session, e.Status, e.Verdict, e.Reason = "", "", "", 403, audit.Denied, "tool_denied"
+			})},
+		"the server's own refusal":    {entry("/adapters/a/mcp", 404, "via_upstream", known), with(func(e *audit.Event) { e.Status = 404 })},
+		"allowed, and nobody answers": {entry("/adapters/a/mcp", 503, "no_healthy_upstream", known), with(func(e *audit.Event) { e.Status, e.Verdict, e.Reason = 503, audit.Failed, "no_healthy_upstream" })},
+		"Envoy's refusal":             {entry("/adapters/a/mcp", 431, "too_large", nil), unjudged(431, audit.Denied, "too_large")},
+		"nobody judged":               {entry("/adapters/a/mcp", 500, "ext_proc_error", nil), unjudged(500, audit.Failed, "ext_proc_error")},
+		"the client left":             {entry("/adapters/a/mcp", 0, strings.Repeat("é", 200), nil), unjudged(0, audit.Failed, strings.Repeat("é", 128))},
+	} {
+		if d := cmp.Diff(tt.want, eventOf(tt.entry)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// log keeps what it is given, or fails.
+type log struct {
+	mu   sync.Mutex
+	kept []audit.Event
+	err  error
+	wait chan struct{}
+}
+
+func (l *log) Append(events ...audit.Event) error {
+	if l.wait != nil {
+		<-l.wait
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	l.kept = append(l.kept, events...)
+	return nil
+}
+
+// TestOnlyMessagesThatHaveEnded: the API's requests are in another file, and
+// signs of life of a stream are no events.
+func TestOnlyMessagesThatHaveEnded(t *testing.T) {
+	kept := &log{}
+	trail := New(kept, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	alive := entry("/adapters/a/mcp", 200, "", nil)
+	alive.CommonProperties.AccessLogType = dataaccesslogv3.AccessLogType_DownstreamPeriodic
+	trail.Take(alive)
+	for _, path := range []string{"/adapters", "/adapters/a", "/adapters/a/mcp/x", "/adapters/A/mcp", "/adapters//mcp", "/x/a/mcp", "/adapters/b/mcp"} {
+		trail.Take(entry(path, 200, "", nil))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := trail.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept.kept) != 1 || kept.kept[0].Adapter != "b" {
+		t.Errorf("kept %+v", kept.kept)
+	}
+}
+
+// TestLossIsTold: with a log that hangs, requests go on, and the next event that
+// is kept says how many are missing.
+func TestLossIsTold(t *testing.T) {
+	kept := &log{wait: make(chan struct{}), err: errors.New("disk full")}
+	reg := prometheus.NewPedanticRegistry()
+	trail := New(kept, reg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	const taken = maxQueue + 3*maxBatch
+	for range taken {
+		trail.Take(entry("/adapters/a/mcp", 200, "", nil))
+	}
+	close(kept.wait)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := trail.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	kept.mu.Lock()
+	kept.err = nil
+	kept.mu.Unlock()
+	trail.Take(entry("/adapters/a/mcp", 200, "", nil))
+	if err := trail.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept.kept) != 1 || kept.kept[0].Dropped != taken {
+		t.Errorf("%d kept, the first tells of %d lost ones, want 1 and %d", len(kept.kept), kept.kept[0].Dropped, taken)
+	}
+	if got := testutil.ToFloat64(trail.dropped); got != taken {
+		t.Errorf("%v counted as dropped, want %d", got, taken)
+	}
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) != 0 {
+		t.Errorf("problems %v, error %v", problems, err)
+	}
+}
