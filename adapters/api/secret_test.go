@@ -17,7 +17,7 @@ import (
 // is in no answer, no log and no line of the audit.
 func TestSecretsAreWrittenAndNeverRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	kept, err := audit.Open(path)
+	kept, err := audit.Open(path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
