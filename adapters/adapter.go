@@ -129,6 +129,10 @@ const (
 	InstanceDraining InstanceState = "Draining"
 )
 
+// ReasonExited is the Reason of a failed instance whose process ended by itself,
+// and is about to be started again.
+const ReasonExited = "BridgeExited"
+
 // Condition is one aspect of an adapter's state, shaped like Kubernetes' own.
 type Condition struct {
 	// Type is one of the Condition* constants.

@@ -25,7 +25,7 @@ import (
 
 // backend is what serves /mcp: a stdio server or a remote one.
 type backend struct {
-	mcp  http.Handler
+	mcp  *gate
 	load func() health.Load
 	// parts run until their context ends.
 	parts []func(context.Context) error
@@ -69,7 +69,7 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 	launcher.keepSpares(cfg.Spares, room(cfg, state, handler.Processes))
 	launcher.measure(reg)
 	return &backend{
-		mcp:   handler,
+		mcp:   &gate{next: handler},
 		load:  func() health.Load { return health.Load{Sessions: handler.Sessions(), InFlight: handler.InFlight()} },
 		parts: []func(context.Context) error{launcher.runner.Run, prober.Run, handler.Run, launcher.spares.Run},
 	}, nil

@@ -77,7 +77,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 		Log:             log,
 	})
 	return &backend{
-		mcp: far.proxy,
+		mcp: &gate{next: far.proxy},
 		load: func() health.Load {
 			return health.Load{Sessions: far.proxy.Sessions() + handler.Sessions(), InFlight: far.proxy.InFlight() + handler.InFlight()}
 		},

@@ -128,6 +128,7 @@ func obey(ctx context.Context, signals <-chan os.Signal, drainTimeout time.Durat
 			return errStopped
 		case <-timeout.C:
 			log.Warn("ending with sessions open", "sessions", serve.load().Sessions)
+			serve.mcp.leave(ctx, signals)
 			return errStopped
 		case <-look.C:
 		}

@@ -126,7 +126,7 @@ func (r *replica) once() time.Duration {
 		r.log.Warn("bridge died", "how", how, "deaths", r.deaths+1)
 		r.d.metrics.deaths.Inc()
 		r.last = r.secrets.Load().String(died(how, r.dir))
-		r.report(failed("BridgeExited", r.last))
+		r.report(failed(adapters.ReasonExited, r.last))
 	}
 	return time.Since(r.record.Started)
 }

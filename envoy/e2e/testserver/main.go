@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -26,6 +27,7 @@ func main() {
 	mcp.AddTool(server, &mcp.Tool{Name: "progress", Description: "report progress, then answer"}, progress)
 	mcp.AddTool(server, &mcp.Tool{Name: "ask", Description: "ask the client for a sample and answer with it"}, ask)
 	mcp.AddTool(server, &mcp.Tool{Name: "hold", Description: "answer once the file is there"}, hold)
+	mcp.AddTool(server, &mcp.Tool{Name: "record", Description: "add the text to the file, then answer a moment later"}, record)
 	mcp.AddTool(server, &mcp.Tool{Name: "crash", Description: "end without an answer"}, crash)
 	mcp.AddTool(server, &mcp.Tool{Name: "grow", Description: "add a tool, which clients are told of"},
 		func(_ context.Context, _ *mcp.CallToolRequest, in textInput) (*mcp.CallToolResult, any, error) {
@@ -48,6 +50,12 @@ type stepsInput struct {
 
 type fileInput struct {
 	File string `json:"file"`
+}
+
+type recordInput struct {
+	File         string `json:"file"`
+	Text         string `json:"text"`
+	Milliseconds int    `json:"milliseconds"`
 }
 
 // who answers "<instance> <process id> <process id of its parent>".
@@ -97,6 +105,20 @@ func hold(ctx context.Context, req *mcp.CallToolRequest, in fileInput) (*mcp.Cal
 			return nil, nil, ctx.Err()
 		}
 	}
+}
+
+// record leaves a trace of each call that was run.
+func record(_ context.Context, _ *mcp.CallToolRequest, in recordInput) (*mcp.CallToolResult, any, error) {
+	f, err := os.OpenFile(in.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = fmt.Fprintln(f, in.Text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, nil, err
+	}
+	time.Sleep(time.Duration(in.Milliseconds) * time.Millisecond)
+	return text(os.Getenv("MOORING_INSTANCE")), nil, nil
 }
 
 func crash(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {

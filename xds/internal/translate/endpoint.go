@@ -24,7 +24,7 @@ func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 	held := e.Adapter.RecoversSessions() && !anyServes(e.Instances)
 	for _, i := range e.Instances {
 		health, serves := healthOf(i.State)
-		if held && i.State == adapters.InstanceStarting {
+		if held && (i.State == adapters.InstanceStarting || i.Reason == adapters.ReasonExited) {
 			health, serves = corev3.HealthStatus_HEALTHY, true
 		}
 		if !serves || seen[i.Address] {
@@ -51,8 +51,8 @@ func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 }
 
 // anyServes reports whether one of the instances can be called. Where none can,
-// requests that may be sent again wait for one that starts: it must be an
-// endpoint for that, or Envoy would not try.
+// requests that may be sent again wait for one that starts, or is about to: it
+// must be an endpoint for that, or Envoy would not try.
 func anyServes(list []adapters.Instance) bool {
 	return slices.ContainsFunc(list, func(i adapters.Instance) bool {
 		_, serves := healthOf(i.State)
