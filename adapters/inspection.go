@@ -42,6 +42,9 @@ func (f *faultList) inspection(s Spec) {
 		value int
 	}{
 		{"concurrentRequestsPerPrincipal", s.Limits.ConcurrentRequestsPerPrincipal},
+		{"requestBodyBytes", s.Limits.RequestBodyBytes},
+		{"concurrentStreams", s.Limits.ConcurrentStreams},
+		{"concurrentStreamsPerPrincipal", s.Limits.ConcurrentStreamsPerPrincipal},
 		{"requestsPerSecond", s.Limits.RequestsPerSecond},
 		{"requestsPerSecondPerPrincipal", s.Limits.RequestsPerSecondPerPrincipal},
 	} {

@@ -13,6 +13,7 @@ import (
 func TestInspectionSessionNeedsNothingRead(t *testing.T) {
 	limits := &adapters.TrafficLimits{
 		RequestTimeoutSeconds: 1, ConcurrentRequests: 1,
+		RequestBodyBytes: 1, ConcurrentStreams: 1, ConcurrentStreamsPerPrincipal: 1,
 		ConcurrentRequestsPerPrincipal: 1, RequestsPerSecond: 1, RequestsPerSecondPerPrincipal: 1,
 	}
 	for _, tt := range []struct {
@@ -26,7 +27,8 @@ func TestInspectionSessionNeedsNothingRead(t *testing.T) {
 			s.Limits = &adapters.TrafficLimits{RequestTimeoutSeconds: 1, ConcurrentRequests: 1}
 		}, nil},
 		{"all of it", func(s *adapters.Spec) { s.ToolRules, s.Limits = &adapters.ToolRules{Deny: []string{"x"}}, limits }, []string{
-			"/toolRules", "/limits/concurrentRequestsPerPrincipal", "/limits/requestsPerSecond", "/limits/requestsPerSecondPerPrincipal",
+			"/toolRules", "/limits/concurrentRequestsPerPrincipal", "/limits/requestBodyBytes", "/limits/concurrentStreams",
+			"/limits/concurrentStreamsPerPrincipal", "/limits/requestsPerSecond", "/limits/requestsPerSecondPerPrincipal",
 		}},
 		{"another word", func(s *adapters.Spec) { s.Inspection = "never" }, []string{"/inspection"}},
 	} {

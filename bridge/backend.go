@@ -21,6 +21,7 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+	"github.com/mooring-mcp/mooring/bridge/internal/translate"
 )
 
 // backend is what serves /mcp: a stdio server or a remote one.
@@ -45,11 +46,11 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 	}
 	launcher := newLauncher(cfg, args, environ, log)
 	prober := probe.New(launcher.probing(cfg, state))
-	servers := &servers{cfg: cfg, launcher: launcher, eras: prober.Eras, log: log}
-	keeper, err := newKeeper(cfg)
+	keeper, states, err := sealed(cfg)
 	if err != nil {
 		return nil, err
 	}
+	servers := &servers{cfg: cfg, launcher: launcher, eras: prober.Eras, states: states, log: log}
 	handler := mcphttp.New(mcphttp.Config{
 		Recovery:     keeper,
 		StartModern:  servers.modern,
@@ -75,27 +76,39 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 	}, nil
 }
 
-// newKeeper returns nil where sessions end with their processes.
-func newKeeper(cfg Config) (*recovery.Keeper, error) {
-	if cfg.SessionRecovery != recoveryResume || cfg.StateDir == "" {
-		return nil, nil
-	}
-	file := cfg.SealingKey
-	if file == "" {
-		file = filepath.Join(cfg.StateDir, "sealing.key")
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of the sealing key: %w", err)
-	}
-	key, err := keys.SealingKey(file)
+// sealed returns what makes session ids, nil where sessions end with their
+// processes, and what makes request states.
+func sealed(cfg Config) (*recovery.Keeper, *translate.States, error) {
+	key, err := sealingKey(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	states, err := translate.NewStates(key)
+	if err != nil || cfg.SessionRecovery != recoveryResume || cfg.StateDir == "" {
+		return nil, states, err
 	}
 	dir := cfg.SessionsDir
 	if dir == "" {
 		dir = filepath.Join(cfg.StateDir, "sessions")
 	}
-	return recovery.Open(key, dir)
+	keeper, err := recovery.Open(key, dir)
+	return keeper, states, err
+}
+
+// sealingKey is the adapter's key, nil where there is no place for one.
+func sealingKey(cfg Config) ([]byte, error) {
+	file := cfg.SealingKey
+	switch {
+	case file != "":
+	case cfg.StateDir != "":
+		file = filepath.Join(cfg.StateDir, "sealing.key")
+	default:
+		return nil, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the sealing key: %w", err)
+	}
+	return keys.SealingKey(file)
 }
 
 func newMux(serve *backend, state *health.Health, metrics prometheus.Gatherer) http.Handler {

@@ -52,7 +52,7 @@ type Config struct {
 	RemoteRoots      string `env:"MOORING_REMOTE_ROOTS" placeholder:"FILE" help:"Certificates (PEM) of authorities that remote servers may have theirs from, beside the system's."`
 
 	SessionRecovery string `env:"MCP_SESSION_RECOVERY" enum:"resume,fail" default:"resume" help:"resume: sessions outlive their server processes (needs --state-dir). fail: they end with them."`
-	SealingKey      string `placeholder:"FILE" help:"Key of session ids, the same for all replicas; made where absent. Default: in the state folder."`
+	SealingKey      string `placeholder:"FILE" help:"Key of session ids and request states, the same for all replicas; made where absent. Default: in the state folder."`
 
 	SessionsDir string `placeholder:"DIR" help:"Folder for notes on sessions, which replicas may share; made where absent. Default: in the state folder."`
 

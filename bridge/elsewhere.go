@@ -39,11 +39,11 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := newKeeper(cfg)
+	keeper, states, err := sealed(cfg)
 	if err != nil {
 		return nil, err
 	}
-	far := &elsewhere{cfg: cfg, log: log}
+	far := &elsewhere{cfg: cfg, states: states, log: log}
 	handler := mcphttp.New(mcphttp.Config{
 		Recovery:     keeper,
 		Start:        far.legacy,
@@ -91,9 +91,10 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 // elsewhere begins sessions with a server of the old transport, which knows the
 // legacy era only.
 type elsewhere struct {
-	cfg   Config
-	proxy *remote.Proxy
-	log   *slog.Logger
+	cfg    Config
+	proxy  *remote.Proxy
+	states *translate.States
+	log    *slog.Logger
 }
 
 func (e *elsewhere) legacy() (mcphttp.Child, error) { return e.proxy.NewOld(), nil }
@@ -101,7 +102,7 @@ func (e *elsewhere) legacy() (mcphttp.Child, error) { return e.proxy.NewOld(), n
 func (e *elsewhere) modern(capabilities []byte) (mcphttp.Child, error) {
 	return translate.NewModern(e.proxy.NewOld(), translate.Options{
 		Capabilities: capabilities, Shared: e.cfg.Process == processShared,
-		StartTimeout: e.cfg.StartTimeout, Log: e.log,
+		StartTimeout: e.cfg.StartTimeout, States: e.states, Log: e.log,
 	}), nil
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +13,8 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mooring-mcp/mooring/adapters/launch"
 )
 
 // serveEra is a server of the SDK that speaks only these versions. Its tool asks
@@ -90,4 +95,66 @@ func TestEras(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestUsersOfASharedProcessAreKeptApart asks one user of a shared process a
+// question, which no other may answer.
+func TestUsersOfASharedProcessAreKeptApart(t *testing.T) {
+	environ, command := own("old")
+	b := start(t, environ, func(c *Config) {
+		command(c)
+		c.Process = processShared
+	})
+	b.await("Ready")
+	call := func(user, more string) (status int, answer string) {
+		t.Helper()
+		return b.modern("tools/call", "greet", user, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","arguments":{},`+
+			`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{}}}}`+more+`}}`)
+	}
+	_, asked := call("ann", "")
+	var question struct {
+		Result struct {
+			RequestState  string
+			InputRequests map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(asked), &question); err != nil || len(question.Result.InputRequests) != 1 {
+		t.Fatalf("%s: %v", asked, err)
+	}
+	for key := range question.Result.InputRequests {
+		answer := `,"requestState":"` + question.Result.RequestState + `","inputResponses":{"` + key + `":{"action":"accept","content":{"name":"Ann"}}}`
+		if status, text := call("bob", answer); status != http.StatusBadRequest || !strings.Contains(text, "another user") {
+			t.Errorf("bob: %d %s", status, text)
+		}
+		if status, text := call("ann", answer); status != http.StatusOK || !strings.Contains(text, "Hello, Ann") {
+			t.Errorf("ann: %d %s", status, text)
+		}
+	}
+}
+
+// modern sends one request of the modern era as a user whom the gateway names.
+func (b *running) modern(method, name, user, body string) (status int, answer string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url+"/mcp", strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for header, value := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28",
+		"Mcp-Method": method, "Mcp-Name": name, launch.HeaderPrincipal: user,
+	} {
+		if value != "" {
+			req.Header.Set(header, value)
+		}
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
 }

@@ -16,6 +16,7 @@ type servers struct {
 	cfg      Config
 	launcher *launcher
 	eras     func() probe.Eras
+	states   *translate.States
 	log      *slog.Logger
 }
 
@@ -52,7 +53,7 @@ func (s *servers) modern(capabilities []byte) (mcphttp.Child, error) {
 	}
 	return translate.NewModern(process{child}, translate.Options{
 		Capabilities: capabilities, Shared: s.cfg.Process == processShared,
-		StartTimeout: s.cfg.StartTimeout, Log: s.log,
+		StartTimeout: s.cfg.StartTimeout, States: s.states, Log: s.log,
 	}), nil
 }
 

@@ -21,13 +21,16 @@ const (
 )
 
 // TestPayloads posts every example as it stands, all at once. Those that need
-// no account serve; the others say why they do not, and disturb nobody.
+// no account serve; the others say why they do not, and disturb nobody. On the
+// same gateway public servers of either era serve clients of either.
 func TestPayloads(t *testing.T) {
 	t.Parallel() // it waits for the network
 	// Caches of its own: those of the machine may be broken by an installation
 	// that somebody ended half way.
 	cache := t.TempDir()
-	m := harness.Start(t, harness.Env("npm_config_cache="+filepath.Join(cache, "npm"), "UV_CACHE_DIR="+filepath.Join(cache, "uv")))
+	caches := []string{"npm_config_cache=" + filepath.Join(cache, "npm"), "UV_CACHE_DIR=" + filepath.Join(cache, "uv")}
+	m := harness.Start(t, harness.Env(caches...))
+	servers := cells(t)
 	for _, name := range []string{"everything", "time", "azure-remote", "ado-remote", "foundry-remote", "internal-mcp"} {
 		m.API(http.StatusCreated, http.MethodPost, "/adapters", m.Payload(name))
 	}
@@ -38,6 +41,10 @@ func TestPayloads(t *testing.T) {
 	// What it misses first depends on the machine: a library to build with, or
 	// the network.
 	t.Run("ado-remote", func(t *testing.T) { explains(t, m, "ado-remote", posted, "exited with code") })
+	// Later than those that are timed: installing takes the whole machine.
+	for _, c := range servers {
+		m.Create(c.spec())
+	}
 	t.Run("everything", func(t *testing.T) {
 		m.AwaitReady("everything", 1, installTimeout)
 		lists(t, m, "everything", "echo")
@@ -56,6 +63,8 @@ func TestPayloads(t *testing.T) {
 		m.AwaitReady("azure-remote", 1, installTimeout)
 		lists(t, m, "azure-remote", "")
 	})
+	t.Run("four cells", func(t *testing.T) { fourCells(t, m, servers) })
+	t.Run("old transport", func(t *testing.T) { oldTransport(t, m, caches) })
 	t.Run("workload identity has no effect here", func(t *testing.T) {
 		for _, c := range m.Status("ado-remote").Conditions {
 			if c.Type == adapters.ConditionWorkloadIdentity && c.Status == adapters.StatusFalse {

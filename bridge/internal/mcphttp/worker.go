@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
@@ -18,7 +19,7 @@ func (wk *worker) serve(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 	rd := c.stream.attach(0, false)
 	defer wk.cancel(c, "the client has gone")
 	defer c.stream.detach(rd)
-	if err := wk.child.Send(line); err != nil && wk.take(c) {
+	if err := wk.send(r.Header.Get(launch.HeaderPrincipal), line); err != nil && wk.take(c) {
 		return wk.unsent()
 	}
 	patience := time.NewTimer(wk.h.cfg.PatienceJSON)
@@ -39,6 +40,17 @@ func (wk *worker) serve(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 	}
 	wk.h.relay(w, r, c.stream, rd)
 	return nil
+}
+
+// send hands a user's message to the server. A server that is translated learns
+// whose it is, since what it asks is for that user alone.
+func (wk *worker) send(user string, line []byte) error {
+	if child, ok := wk.child.(interface {
+		SendFor(user string, message []byte) error
+	}); ok {
+		return child.SendFor(user, line)
+	}
+	return wk.child.Send(line)
 }
 
 // unsent answers for a request that the server did not take.

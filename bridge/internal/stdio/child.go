@@ -48,14 +48,8 @@ type Exit struct {
 // Command.SendTimeout, it returns ErrNotReading; a child that has read a part by
 // then is ended, since the rest of the stream would make no sense to it.
 func (c *Child) Send(message []byte) error {
-	deadline := time.NewTimer(c.cmd.SendTimeout)
-	defer deadline.Stop()
-	select {
-	case <-c.sending:
-	case <-c.done:
-		return ErrEnded
-	case <-deadline.C:
-		return ErrNotReading
+	if err := c.turn(); err != nil {
+		return err
 	}
 	defer func() { c.sending <- struct{}{} }()
 
@@ -76,6 +70,25 @@ func (c *Child) Send(message []byte) error {
 		return ErrNotReading
 	default:
 		return ErrEnded
+	}
+}
+
+// turn takes the right to write, which most often is there.
+func (c *Child) turn() error {
+	select {
+	case <-c.sending:
+		return nil
+	default:
+	}
+	deadline := time.NewTimer(c.cmd.SendTimeout)
+	defer deadline.Stop()
+	select {
+	case <-c.sending:
+		return nil
+	case <-c.done:
+		return ErrEnded
+	case <-deadline.C:
+		return ErrNotReading
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // supervise waits for the child's end, brings it about when asked to, and
-// returns when the child is reaped, by reap, and nothing of it is left.
-func (c *Child) supervise(stderr *os.File, stderrRead <-chan struct{}, reap func(*Child)) {
+// returns when r has reaped the child and nothing of it is left.
+func (c *Child) supervise(stderr *os.File, stderrRead <-chan struct{}, r *Runner) {
 	select {
 	case <-c.exited:
 	case <-c.stop:
@@ -18,8 +18,8 @@ func (c *Child) supervise(stderr *os.File, stderrRead <-chan struct{}, reap func
 	// From here on nobody may answer for it any more. The process is a zombie
 	// that holds its group's number, so this cannot hit a stranger.
 	c.signal(unix.SIGKILL)
-	c.killLeft()
-	reap(c)
+	c.killLeft(r.isChild)
+	r.reap(c)
 
 	_ = c.stdin.Close()
 	// What it wrote last is still in the pipes, and with all writers dead they

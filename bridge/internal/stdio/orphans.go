@@ -2,6 +2,8 @@ package stdio
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,15 +31,19 @@ type process struct {
 
 // killLeft kills and reaps what the child left behind: orphans, which have
 // become children of this process. Their own children become orphans then, so
-// it goes on until there are none. The child itself is not reaped yet.
-func (c *Child) killLeft() {
+// it goes on until there are none. The child itself is not reaped yet. isChild
+// tells orphans from processes that were started here.
+func (c *Child) killLeft(isChild func(pid int) bool) {
 	for range maxKillRounds {
 		found := false
-		for _, p := range childrenOf(os.Getpid()) {
+		for _, pid := range childrenOfSelf() {
+			if isChild(pid) {
+				continue
+			}
 			// A zombie has no environment any more, but is still of its session.
-			if p.pid != c.pid && (p.session == c.pid || isMarked(p.pid, c.mark)) {
+			if sessionOf(pid) == c.pid || isMarked(pid, c.mark) {
 				found = true
-				killAndReap(p.pid)
+				killAndReap(pid)
 			}
 		}
 		if !found {
@@ -49,12 +55,12 @@ func (c *Child) killLeft() {
 // killAll kills and reaps all children of this process, whoever started them.
 func killAll() {
 	for range maxKillRounds {
-		left := childrenOf(os.Getpid())
+		left := childrenOfSelf()
 		if len(left) == 0 {
 			return
 		}
-		for _, p := range left {
-			killAndReap(p.pid)
+		for _, pid := range left {
+			killAndReap(pid)
 		}
 	}
 }
@@ -119,6 +125,13 @@ func (r *Runner) belongs(p process) bool {
 	return false
 }
 
+// isChild reports whether the process was started here, and is not reaped.
+func (r *Runner) isChild(pid int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.children[pid] != nil
+}
+
 // stillOurs reports whether the pid is of a child of this process.
 func stillOurs(pid int) bool {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
@@ -127,6 +140,45 @@ func stillOurs(pid int) bool {
 	}
 	parent, _, ok := parseStat(stat)
 	return ok && parent == os.Getpid()
+}
+
+// childrenOfSelf lists the children of this process, started by it or adopted.
+// The kernel's own lists, one for each thread, cost the same with however many
+// processes there are on the machine; not every kernel has them. One that is read
+// while a child is reaped may leave another out, which the next look finds.
+func childrenOfSelf() []int {
+	var pids []int
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		text, readErr := os.ReadFile(list)
+		if errors.Is(readErr, fs.ErrNotExist) {
+			continue // the thread has ended
+		}
+		err = errors.Join(err, readErr)
+		for field := range bytes.FieldsSeq(text) {
+			if pid, convErr := strconv.Atoi(string(field)); convErr == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	if err == nil && len(lists) > 0 {
+		return pids
+	}
+	pids = nil
+	for _, p := range childrenOf(os.Getpid()) {
+		pids = append(pids, p.pid)
+	}
+	return pids
+}
+
+// sessionOf is the session of the process, or 0.
+func sessionOf(pid int) int {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	_, session, _ := parseStat(stat)
+	return session
 }
 
 // childrenOf lists the processes whose parent is the given one.

@@ -220,7 +220,7 @@ func (r *Runner) adopt(pid int, mark string, pipes [3]*os.File) *Child {
 		defer close(stderrRead)
 		c.readStderr(pipes[2])
 	})
-	r.wg.Go(func() { c.supervise(pipes[2], stderrRead, r.reap) })
+	r.wg.Go(func() { c.supervise(pipes[2], stderrRead, r) })
 	return c
 }
 
@@ -265,19 +265,19 @@ func (r *Runner) reapAll(ctx context.Context) {
 // noticeEnded returns whether there are orphans to look at again soon.
 func (r *Runner) noticeEnded() (again bool) {
 	// Listed first: what is forked after that is in r.children when it counts.
-	all := childrenOf(os.Getpid())
+	all := childrenOfSelf()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for pid, c := range r.children {
 		c.notice(pid)
 	}
 	var adopted []process
-	for _, p := range all {
-		if r.children[p.pid] != nil {
+	for _, pid := range all {
+		if r.children[pid] != nil {
 			continue
 		}
-		if pid, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil); err == nil && pid == 0 {
-			adopted = append(adopted, p)
+		if ended, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err == nil && ended == 0 {
+			adopted = append(adopted, process{pid, sessionOf(pid)})
 		}
 	}
 	return r.killStrays(adopted)

@@ -2,30 +2,23 @@ package translate
 
 import (
 	"strings"
-	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
-	"github.com/mooring-mcp/mooring/bridge/internal/queue"
 )
 
 // Legacy is a server of the modern era that looks like one of the legacy era, to
 // one client. As with any Child, Receive must be called until it returns an
 // error.
 type Legacy struct {
-	child Child
-	opts  Options
-	out   *queue.Queue
-	begin sync.Once
+	side
 
-	mu       sync.Mutex
+	// All under mu.
 	client   greeting
 	listens  []string // the lists whose changes the server tells of
 	level    string
-	asks     int
-	mine     map[jsonrpc.ID]func(m jsonrpc.Message, line []byte)
 	calls    map[jsonrpc.ID]*passed // by the id that the server knows
 	open     map[string]*passed     // by the client's id, until the answer
 	asked    map[jsonrpc.ID]*input  // by the id of a question to the client
@@ -48,62 +41,31 @@ type discovery struct {
 
 // NewLegacy returns the child in the legacy era. The child must be fresh.
 func NewLegacy(child Child, opts Options) *Legacy {
-	return &Legacy{
-		child: child, opts: opts.withDefaults(), out: queue.New(),
-		mine:     make(map[jsonrpc.ID]func(jsonrpc.Message, []byte)),
+	t := &Legacy{
 		calls:    make(map[jsonrpc.ID]*passed),
 		open:     make(map[string]*passed),
 		asked:    make(map[jsonrpc.ID]*input),
 		watching: make(map[string][]byte),
 	}
+	t.init(child, opts)
+	return t
 }
-
-// Stop implements Child.
-func (t *Legacy) Stop() { t.child.Stop() }
-
-// Ending implements Child.
-func (t *Legacy) Ending() string { return t.child.Ending() }
 
 // Receive implements Child.
-func (t *Legacy) Receive() (message []byte, cut bool, err error) {
-	t.begin.Do(func() { go t.run() })
-	message, ok := t.out.Next()
-	if !ok {
-		return nil, false, errEnded
-	}
-	return message, false, nil
-}
+func (t *Legacy) Receive() (message []byte, cut bool, err error) { return t.next(t.run) }
 
 func (t *Legacy) run() {
 	defer t.out.Close()
-	for {
-		line, cut, err := t.child.Receive()
-		if err != nil {
-			return
-		}
-		if cut {
-			rawID, kind := jsonrpc.PartialID(line)
-			if kind != jsonrpc.Response {
-				continue
-			}
-			line = jsonrpc.ErrorResponse(rawID, jsonrpc.CodeInternal, "the server's answer is too long to be passed on")
-		}
-		line = jsonrpc.OneLine(line)
-		m, err := jsonrpc.ParseLenient(line)
-		if err != nil {
-			t.opts.Log.Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
-			continue
-		}
+	t.read(func(m jsonrpc.Message, line []byte) {
 		switch m.Kind {
 		case jsonrpc.Response:
 			t.answer(m, line)
 		case jsonrpc.Request:
-			reply := jsonrpc.ErrorResponse(m.RawID, jsonrpc.CodeNoMethod, "servers ask nothing by request in this version of the protocol")
-			go func() { _ = t.child.Send(reply) }()
+			t.send(jsonrpc.ErrorResponse(m.RawID, jsonrpc.CodeNoMethod, "servers ask nothing by request in this version of the protocol"))
 		default:
 			t.notify(m, line)
 		}
-	}
+	})
 }
 
 // Send implements Child: it takes a message of the legacy era.
@@ -202,10 +164,7 @@ func (t *Legacy) withMeta(params map[string]jsontext.Value) []byte {
 
 // request makes a request of this side's own. t.mu is held.
 func (t *Legacy) request(method string, params map[string]jsontext.Value, then func(m jsonrpc.Message, line []byte)) (line, rawID []byte) {
-	t.asks++
-	rawID = ownID(t.asks)
-	t.mine[jsonrpc.ID(rawID[:len(rawID)-1])] = then
-	return jsonrpc.Call(rawID, method, t.withMeta(params)), rawID
+	return t.ask(method, t.withMeta(params), then)
 }
 
 // greet answers initialize with what the server says of itself.

@@ -51,8 +51,7 @@ type required struct {
 // wants to know.
 func (t *Legacy) answer(m jsonrpc.Message, line []byte) {
 	t.mu.Lock()
-	then := t.mine[m.ID]
-	delete(t.mine, m.ID)
+	then := t.answered(m.ID)
 	c := t.calls[m.ID]
 	delete(t.calls, m.ID)
 	t.mu.Unlock()
@@ -86,14 +85,12 @@ func (t *Legacy) finish(c *passed, m jsonrpc.Message, line []byte) {
 	r := &round{call: c, state: need.State, answers: make(map[string]jsontext.Value), open: len(need.Requests)}
 	if r.open == 0 {
 		// It only wants to be asked again.
-		line := t.retry(r)
-		go func() { _ = t.child.Send(line) }()
+		t.send(t.retry(r))
 		return
 	}
 	for key, request := range need.Requests {
-		t.asks++
-		rawID := ownID(t.asks)
-		t.asked[jsonrpc.ID(rawID[:len(rawID)-1])] = &input{r, key}
+		rawID, id := t.ownID()
+		t.asked[id] = &input{r, key}
 		t.out.Add(jsonrpc.Call(rawID, request.Method, request.Params))
 	}
 }

@@ -1,12 +1,11 @@
 package translate
 
 import (
+	"crypto/rand"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
-	"github.com/mooring-mcp/mooring/bridge/internal/queue"
 )
 
 // Options say how a server is translated.
@@ -22,6 +21,9 @@ type Options struct {
 	// ParkTimeout is how long a call waits for the answers of its client. Zero
 	// means 10 min. Modern only.
 	ParkTimeout time.Duration
+	// States seals what clients are given to come back with for a parked call.
+	// Nil means one for this process alone. Modern only.
+	States *States
 	// Log is required.
 	Log *slog.Logger
 }
@@ -33,6 +35,10 @@ func (o Options) withDefaults() Options {
 	if o.ParkTimeout == 0 {
 		o.ParkTimeout = 10 * time.Minute
 	}
+	if o.States == nil {
+		// Without a key there is nothing that could be wrong with it.
+		o.States, _ = NewStates(nil)
+	}
 	if len(o.Capabilities) == 0 {
 		o.Capabilities = []byte("{}")
 	}
@@ -42,19 +48,15 @@ func (o Options) withDefaults() Options {
 // Modern is a server of the legacy era that looks like one of the modern era. As
 // with any Child, Receive must be called until it returns an error.
 type Modern struct {
-	child Child
-	opts  Options
-	out   *queue.Queue
-	begin sync.Once
+	side
+	process string // unlike that of any other process
 
-	mu      sync.Mutex
+	// All under mu.
 	server  *initialized
-	refusal []byte   // the error that initialize was answered with
-	early   [][]byte // what came before the server was ready
-	asks    int      // requests of this side's own
-	mine    map[jsonrpc.ID]func(m jsonrpc.Message, line []byte)
+	refusal []byte               // the error that initialize was answered with
+	early   []early              // what came before the server was ready
 	calls   map[jsonrpc.ID]*call // by the id that the server knows
-	parked  map[string]*call     // by request state
+	parked  map[string]*call     // by name
 	listens map[jsonrpc.ID]*listen
 	watched map[string]int // how many listens want each resource
 	level   string         // what the server logs from
@@ -62,31 +64,25 @@ type Modern struct {
 
 // NewModern returns the child in the modern era. The child must be fresh.
 func NewModern(child Child, opts Options) *Modern {
-	return &Modern{
-		child: child, opts: opts.withDefaults(), out: queue.New(),
-		mine:    make(map[jsonrpc.ID]func(jsonrpc.Message, []byte)),
+	t := &Modern{
+		process: rand.Text(),
 		calls:   make(map[jsonrpc.ID]*call),
 		parked:  make(map[string]*call),
 		listens: make(map[jsonrpc.ID]*listen),
 		watched: make(map[string]int),
 	}
+	t.init(child, opts)
+	return t
 }
 
-// Stop implements Child.
-func (t *Modern) Stop() { t.child.Stop() }
-
-// Ending implements Child.
-func (t *Modern) Ending() string { return t.child.Ending() }
+// early is a message that came before the server was ready.
+type early struct {
+	user    string
+	message []byte
+}
 
 // Receive implements Child.
-func (t *Modern) Receive() (message []byte, cut bool, err error) {
-	t.begin.Do(func() { go t.run() })
-	message, ok := t.out.Next()
-	if !ok {
-		return nil, false, errEnded
-	}
-	return message, false, nil
-}
+func (t *Modern) Receive() (message []byte, cut bool, err error) { return t.next(t.run) }
 
 // run initialises the server, and translates what it says until it ends.
 func (t *Modern) run() {
@@ -103,36 +99,13 @@ func (t *Modern) run() {
 	t.mu.Unlock()
 	// An error shows as the end of what the server says.
 	_ = t.child.Send(hello)
-	for {
-		line, cut, err := t.child.Receive()
-		if err != nil {
-			return
-		}
-		if cut {
-			rawID, kind := jsonrpc.PartialID(line)
-			if kind != jsonrpc.Response {
-				continue
-			}
-			line = jsonrpc.ErrorResponse(rawID, jsonrpc.CodeInternal, "the server's answer is too long to be passed on")
-		}
-		line = jsonrpc.OneLine(line)
-		m, err := jsonrpc.ParseLenient(line)
-		if err != nil {
-			t.opts.Log.Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
-			continue
-		}
-		t.receive(m, line)
-	}
+	t.read(t.receive)
 }
 
-// request makes a request of this side's own, whose answer goes to then, which
-// is called without t.mu. t.mu is held.
+// request is ask without the id.
 func (t *Modern) request(method string, params []byte, then func(m jsonrpc.Message, line []byte)) []byte {
-	t.asks++
-	// A string, so that it is never one of the numbers of passed requests.
-	rawID := ownID(t.asks)
-	t.mine[jsonrpc.ID(rawID[:len(rawID)-1])] = then
-	return jsonrpc.Call(rawID, method, params)
+	line, _ := t.ask(method, params, then)
+	return line
 }
 
 // greet takes note of the server's answer to initialize, and sends it what has
@@ -151,8 +124,8 @@ func (t *Modern) greet(m jsonrpc.Message, line []byte) {
 	if !m.Failed {
 		_ = t.child.Send(jsonrpc.Call(nil, "notifications/initialized", nil))
 	}
-	for _, message := range early {
-		if err := t.Send(message); err != nil {
+	for _, e := range early {
+		if err := t.SendFor(e.user, e.message); err != nil {
 			t.opts.Log.Debug("a request could not be passed on", "error", err)
 		}
 	}
@@ -163,8 +136,7 @@ func (t *Modern) receive(m jsonrpc.Message, line []byte) {
 	switch m.Kind {
 	case jsonrpc.Response:
 		t.mu.Lock()
-		then := t.mine[m.ID]
-		delete(t.mine, m.ID)
+		then := t.answered(m.ID)
 		t.mu.Unlock()
 		if then != nil {
 			then(m, line)
@@ -176,11 +148,4 @@ func (t *Modern) receive(m jsonrpc.Message, line []byte) {
 	default:
 		t.notify(m, line)
 	}
-}
-
-// send writes to the server from where the server is read: by a goroutine of
-// its own, since the server may not read before it is read.
-func (t *Modern) send(message []byte) {
-	// An error means that it is about to end.
-	go func() { _ = t.child.Send(message) }()
 }

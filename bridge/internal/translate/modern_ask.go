@@ -15,13 +15,14 @@ import (
 // something it is parked: the server goes on waiting, and the client comes back
 // with another request.
 type call struct {
+	user   string
 	method string
 	server jsonrpc.ID // the id that the server knows
 	client jsonrpc.ID // the id of the client's request, empty while it is parked
 	digest string
 
 	questions []question
-	state     string // while it is parked
+	name      string // while it is parked
 	timeout   *time.Timer
 	answer    []byte // what the server answered while it was parked
 	again     bool   // the server has given up, and is to be asked anew
@@ -141,11 +142,11 @@ func (t *Modern) park(c *call) {
 	for _, q := range c.questions {
 		requests[q.key] = map[string]any{"method": q.method, "params": q.params}
 	}
-	// Unguessable, and of use in this process only: it names a call that waits
-	// here and nowhere else.
-	c.state = rand.Text()
+	// A name for each time that it waits, so that a state is of use once.
+	c.name = rand.Text()
+	state := t.opts.States.seal(place{Bridge: t.opts.States.bridge, Process: t.process, Call: c.name, User: c.user})
 	result, err := json.Marshal(map[string]any{
-		"resultType": "input_required", "inputRequests": requests, "requestState": c.state,
+		"resultType": "input_required", "inputRequests": requests, "requestState": state,
 	}, json.Deterministic(true), lenient())
 	if err != nil {
 		t.opts.Log.Warn("a question could not be translated", "error", err)
@@ -153,7 +154,7 @@ func (t *Modern) park(c *call) {
 	}
 	t.out.Add(jsonrpc.ResultResponse([]byte(c.client), result))
 	c.client = ""
-	t.parked[c.state] = c
+	t.parked[c.name] = c
 	c.timeout = time.AfterFunc(t.opts.ParkTimeout, func() { t.giveUp(c) })
 }
 
@@ -161,10 +162,10 @@ func (t *Modern) park(c *call) {
 func (t *Modern) giveUp(c *call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.parked[c.state] != c {
+	if t.parked[c.name] != c {
 		return
 	}
-	delete(t.parked, c.state)
+	delete(t.parked, c.name)
 	if t.calls[c.server] == c {
 		delete(t.calls, c.server)
 		t.send(jsonrpc.Call(nil, jsonrpc.MethodCancelled, []byte(`{"requestId":`+string(c.server)+`,"reason":"the client did not answer"}`)))
@@ -186,16 +187,15 @@ func (t *Modern) forgetParked() {
 }
 
 // resume goes on with a call for whose questions the client has the answers.
-func (t *Modern) resume(m jsonrpc.Message, message []byte, params modernParams) error {
+func (t *Modern) resume(user string, m jsonrpc.Message, message []byte, params modernParams) error {
 	t.mu.Lock()
-	c := t.parked[*params.RequestState]
-	if c == nil || c.digest != digest(m, message) {
+	c, err := t.waiting(user, m, message, *params.RequestState)
+	if err != nil {
 		t.mu.Unlock()
-		t.out.Add(jsonrpc.ErrorResponse(m.RawID, jsonrpc.CodeInvalidParams,
-			"no call waits with this requestState: its server process has ended, or is another replica's; call again without it"))
+		t.out.Add(jsonrpc.ErrorResponse(m.RawID, jsonrpc.CodeInvalidParams, err.Error()))
 		return nil
 	}
-	delete(t.parked, c.state)
+	delete(t.parked, c.name)
 	c.timeout.Stop()
 	c.client = m.ID
 	var replies [][]byte
@@ -215,7 +215,7 @@ func (t *Modern) resume(m jsonrpc.Message, message []byte, params modernParams) 
 		t.park(c)
 	case c.again:
 		t.mu.Unlock()
-		return t.pass(m, withoutRetry(m, message))
+		return t.pass(user, m, withoutRetry(m, message))
 	}
 	t.mu.Unlock()
 	for _, reply := range replies {
@@ -224,6 +224,22 @@ func (t *Modern) resume(m jsonrpc.Message, message []byte, params modernParams) 
 		}
 	}
 	return nil
+}
+
+// waiting is the call that waits for this request. t.mu is held.
+func (t *Modern) waiting(user string, m jsonrpc.Message, message []byte, state string) (*call, error) {
+	name, err := t.opts.States.open(state, user, t.process)
+	if err != nil {
+		return nil, err
+	}
+	switch c := t.parked[name]; {
+	case c == nil:
+		return nil, errNotParked
+	case c.digest != digest(m, message):
+		return nil, errOther
+	default:
+		return c, nil
+	}
 }
 
 // withoutRetry is the request without what made it a retry.

@@ -28,8 +28,13 @@ type modernParams struct {
 	Notifications  wanted                    `json:"notifications"`
 }
 
-// Send implements Child: it takes a message of the modern era.
-func (t *Modern) Send(message []byte) error {
+// Send implements Child: it takes a message of the modern era, of no user in
+// particular.
+func (t *Modern) Send(message []byte) error { return t.SendFor("", message) }
+
+// SendFor is Send for a message of that user: only who has made a call goes on
+// with it.
+func (t *Modern) SendFor(user string, message []byte) error {
 	m, err := jsonrpc.Parse(message)
 	if err != nil {
 		return err
@@ -41,7 +46,7 @@ func (t *Modern) Send(message []byte) error {
 		t.mu.Unlock()
 		return t.say(refusal, m.RawID)
 	case t.server == nil:
-		t.early = append(t.early, message)
+		t.early = append(t.early, early{user, message})
 		t.mu.Unlock()
 		return nil
 	}
@@ -66,9 +71,9 @@ func (t *Modern) Send(message []byte) error {
 	case m.Method == jsonrpc.MethodListen:
 		return t.listen(m, params.Notifications)
 	case params.RequestState != nil:
-		return t.resume(m, message, params)
+		return t.resume(user, m, message, params)
 	}
-	return t.pass(m, message)
+	return t.pass(user, m, message)
 }
 
 // say puts a response to another request out as the one to this.
@@ -83,9 +88,9 @@ func (t *Modern) say(response, rawID []byte) error {
 
 // pass hands a request to the server, without what only the modern era has in
 // _meta: servers of both eras that were told to speak one go by it.
-func (t *Modern) pass(m jsonrpc.Message, message []byte) error {
+func (t *Modern) pass(user string, m jsonrpc.Message, message []byte) error {
 	t.mu.Lock()
-	t.calls[m.ID] = &call{method: m.Method, server: m.ID, client: m.ID, digest: digest(m, message)}
+	t.calls[m.ID] = &call{user: user, method: m.Method, server: m.ID, client: m.ID, digest: digest(m, message)}
 	var level []byte
 	if m.LogLevel != "" && m.LogLevel != t.level && t.server.has("logging", "") {
 		t.level = m.LogLevel

@@ -75,12 +75,13 @@ func TestEdgeSettings(t *testing.T) {
 			clusters++
 			wantMember(t, at, "upstream_connection_options.tcp_keepalive", deadPeers)
 			wantMember(t, at, "circuit_breakers.thresholds.0.max_requests", 1024.0)
-			wantMember(t, at, "circuit_breakers.thresholds.0.max_retries", 0.0)
+			wantMember(t, at, "circuit_breakers.thresholds.0.max_retries", 1024.0)
 		case member(at, "route.cluster") == "adapter/one":
 			routes++
 			for path, want := range map[string]any{
 				"route.timeout": "0s", "route.idle_timeout": "0s", "route.max_stream_duration.max_stream_duration": "3600s",
-				"route.retry_policy": nil, "route.upgrade_configs": nil,
+				// What no server has begun with is sent again, and nothing else.
+				"route.retry_policy.retry_on": "connect-failure,reset-before-request,retriable-headers", "route.upgrade_configs": nil,
 			} {
 				wantMember(t, at, path, want)
 			}
