@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -29,6 +31,7 @@ const (
 	apiSocket        = "api"
 	xdsOpsSocket     = "xds-ops"
 	extProcSocket    = "extproc"
+	extProcLogSocket = "extproc-log"
 	extProcOpsSocket = "extproc-ops"
 )
 
@@ -48,15 +51,18 @@ type launch struct {
 	cfg      Config
 	folder   *state.Folder
 	programs locate.Programs
+	// logs is a socket that listens for Envoy's access logs. While extproc is
+	// away it keeps them.
+	logs *os.File
 }
 
 // parts are what is run, in order of start.
 func (l launch) parts() []supervise.Part {
 	return []supervise.Part{
-		l.part(supervise.Part{
+		l.withLogs(l.part(supervise.Part{
 			Name: "extproc", Ready: probe(l.unix(extProcOpsSocket), "http://extproc/readyz"),
 			OnParentDeath: syscall.SIGTERM, StopTimeout: otherStopTimeout,
-		}, l.programs.ExtProc, l.extProcArgs()),
+		}, l.programs.ExtProc, l.extProcArgs())),
 		// First to stop: it ends the bridges.
 		l.part(supervise.Part{
 			Name: "xds", Ready: probe(l.unix(xdsOpsSocket), "http://xds/readyz"),
@@ -74,7 +80,7 @@ func (l launch) extProcArgs() []string {
 		"--socket", l.folder.Socket(extProcSocket), "--ops-socket", l.folder.Socket(extProcOpsSocket),
 		"--session-keys", l.folder.SessionKeys(), "--session-jwks", l.folder.SessionJWKS(), "--identity-keys", l.folder.IdentityKeys(),
 		"--identity-jwks", l.folder.IdentityJWKS(), "--public-url", l.cfg.PublicURL, "--listen", l.cfg.Listen,
-		"--audit", l.folder.AuditMCP(), "--log-level", l.cfg.LogLevel,
+		"--audit", l.folder.AuditMCP(), "--log-fd", strconv.Itoa(firstExtraFile), "--log-level", l.cfg.LogLevel,
 	}, l.identityArgs()...)
 }
 
@@ -117,6 +123,40 @@ func (l launch) envoyArgs() []string {
 		level = "warning"
 	}
 	return []string{"--config-path", l.folder.Bootstrap(), "--disable-hot-restart", "--log-level", level}
+}
+
+// firstExtraFile is the number of the first file that a child gets beside its
+// standard ones.
+const firstExtraFile = 3
+
+// withLogs hands the socket of the access logs to each start of p.
+func (l launch) withLogs(p supervise.Part) supervise.Part {
+	command := p.Command
+	p.Command = func() *exec.Cmd {
+		cmd := command()
+		cmd.ExtraFiles = []*os.File{l.logs}
+		return cmd
+	}
+	return p
+}
+
+// listenForLogs makes the socket of the access logs, for this user only.
+func listenForLogs(folder *state.Folder) (*os.File, error) {
+	path := folder.Socket(extProcLogSocket)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the old socket of logs: %w", err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listening for logs: %w", err)
+	}
+	// The file goes on listening; the path stays for Envoy.
+	listener.SetUnlinkOnClose(false)
+	file, err := listener.File()
+	if err := errors.Join(err, os.Chmod(path, 0o600), listener.Close()); err != nil {
+		return nil, fmt.Errorf("listening for logs: %w", err)
+	}
+	return file, nil
 }
 
 // part fills in what all parts have in common.
@@ -194,8 +234,9 @@ func renderBootstrap(folder *state.Folder) ([]byte, error) {
 		NodeID: "mooring", NodeCluster: "mooring",
 		AdminSocket: folder.Socket(adminSocket), ADSSocket: folder.Socket(adsSocket),
 		APISocket: folder.Socket(apiSocket), XDSOpsSocket: folder.Socket(xdsOpsSocket),
-		ExtProcSocket: folder.Socket(extProcSocket), ExtProcOpsSocket: folder.Socket(extProcOpsSocket),
-		MaxConnections: connections, MaxHeapBytes: heap,
+		ExtProcSocket: folder.Socket(extProcSocket), ExtProcLogSocket: folder.Socket(extProcLogSocket),
+		ExtProcOpsSocket: folder.Socket(extProcOpsSocket),
+		MaxConnections:   connections, MaxHeapBytes: heap,
 	})
 }
 

@@ -47,8 +47,13 @@ func run(ctx context.Context, force <-chan struct{}, cfg Config, executable stri
 	if err := prepare(cfg, folder); err != nil {
 		return err
 	}
+	logs, err := listenForLogs(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, logs.Close()) }()
 	announce(folder, programs)
-	return supervised(ctx, force, launch{cfg: cfg, folder: folder, programs: programs})
+	return supervised(ctx, force, launch{cfg: cfg, folder: folder, programs: programs, logs: logs})
 }
 
 // prepare makes what the parts need to find at their start.

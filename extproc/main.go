@@ -24,6 +24,7 @@ import (
 // Config is what the flags say.
 type Config struct {
 	Socket                         string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
+	LogFD                          int           `name:"log-fd" default:"0" help:"Number of an inherited socket that listens for Envoy's access logs, and outlives this process (0: they come to --socket)." placeholder:"N"`
 	OpsSocket                      string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
 	SessionKeys                    string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
 	SessionJWKS                    string        `name:"session-jwks" help:"File to publish the public halves of the session keys to, for xds (none)." placeholder:"FILE"`

@@ -37,6 +37,8 @@ type processor struct {
 	dir, socket, ops, keys string
 	args                   []string
 	cmd                    *exec.Cmd
+	// logs listens for access logs, while there is a process and while not.
+	logs *os.File
 }
 
 // newProcessor makes a key and starts an extproc in a folder of its own.
@@ -45,6 +47,18 @@ func newProcessor(t *testing.T, args ...string) *processor {
 	dir := envoytest.SocketDir(t)
 	p := &processor{dir: dir, socket: filepath.Join(dir, "extproc.sock"), ops: filepath.Join(dir, "ops.sock"), keys: filepath.Join(dir, "keys"), args: args}
 	if _, err := keys.Generate(p.keys); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "log.sock"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.SetUnlinkOnClose(false)
+	if p.logs, err = listener.File(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.logs.Close() })
+	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	p.start(t)
@@ -58,10 +72,11 @@ func (p *processor) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(os.Args[0], append([]string{"--socket", p.socket, "--ops-socket", p.ops, "--session-keys", p.keys,
+	p.cmd = exec.Command(os.Args[0], append([]string{"--socket", p.socket, "--ops-socket", p.ops, "--session-keys", p.keys, "--log-fd", "3",
 		"--public-url", "https://mcp.example.com", "--listen", "127.0.0.1:8080", "--log-level", "debug"}, p.args...)...)
 	p.cmd.Env = append(os.Environ(), beMain+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.ExtraFiles = []*os.File{p.logs}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

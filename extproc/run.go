@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"time"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
@@ -76,13 +74,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 
-	calls, err := listenUnix(cfg.Socket)
+	calls, ops, err := listenAll(cfg)
 	if err != nil {
-		return err
-	}
-	ops, err := listenUnix(cfg.OpsSocket)
-	if err != nil {
-		calls.Close()
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -105,7 +98,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // serveCalls serves ext_proc and gRPC health until ctx ends, and lets requests
 // that are being judged come to their end.
-func serveCalls(ctx context.Context, listener net.Listener, maxBody int64, processor *server.Server, log *accesslog.Server) error {
+func serveCalls(ctx context.Context, listeners []net.Listener, maxBody int64, processor *server.Server, log *accesslog.Server) error {
 	s, err := newCallServer(maxBody)
 	if err != nil {
 		return err
@@ -113,8 +106,12 @@ func serveCalls(ctx context.Context, listener net.Listener, maxBody int64, proce
 	extprocv3.RegisterExternalProcessorServer(s, processor)
 	accesslogv3.RegisterAccessLogServiceServer(s, log)
 	healthv1.RegisterHealthServer(s, health.NewServer())
+	var serving errgroup.Group
+	for _, listener := range listeners {
+		serving.Go(func() error { return s.Serve(listener) })
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(listener) }()
+	go func() { ended <- serving.Wait() }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving ext_proc: %w", err)
@@ -155,27 +152,6 @@ func opsHandler(reg *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
-}
-
-// listenUnix listens on a socket that only this user may use. A socket left by
-// a process that is gone is replaced; one that is in use is an error.
-func listenUnix(path string) (net.Listener, error) {
-	if conn, err := net.Dial("unix", path); err == nil {
-		conn.Close()
-		return nil, fmt.Errorf("listening on %s: another process does", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("removing old socket: %w", err)
-	}
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("protecting socket: %w", err)
-	}
-	return listener, nil
 }
 
 // signingKeyAge tells how old the key is that signs sessions.

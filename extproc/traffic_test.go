@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // counted is how many requests the metrics have with those labels.
@@ -42,7 +43,8 @@ func (g *gateway) awaitCount(t *testing.T, labels string, want int) {
 	}
 }
 
-// TestEveryRequestIsCounted: once, whoever answered it.
+// TestEveryRequestIsCounted: once, whoever answered it, and what Envoy answered
+// while there was no extproc is counted by the next one.
 func TestEveryRequestIsCounted(t *testing.T) {
 	g := newGateway(t)
 	id := g.initialize(t)
@@ -58,6 +60,19 @@ func TestEveryRequestIsCounted(t *testing.T) {
 	g.awaitCount(t, `adapter="a",code="405",method="other"`, 1)
 	g.awaitCount(t, `adapter="a",code="415",method="unseen"`, 1)
 
+	g.kill(t)
+	const away = 30
+	for range away {
+		if a := g.do(t, http.MethodPost, listTools, "Mcp-Session-Id", id); a.status != http.StatusServiceUnavailable {
+			t.Fatalf("without extproc: %d %s", a.status, a.body)
+		}
+		time.Sleep(100 * time.Millisecond) // Envoy sends its log once a second
+	}
+	g.start(t)
+	g.awaitCount(t, `adapter="a",code="503",method="unseen"`, away)
+	g.do(t, http.MethodPost, listTools, "Mcp-Session-Id", id)
+	g.awaitCount(t, `adapter="a",code="200",method="tools/list"`, 1)
+	g.awaitCount(t, `adapter="a",code="503",method="unseen"`, away)
 	if _, body, err := unixGet(g.ops, "/metrics"); err != nil || !strings.Contains(body, "mooring_access_log_dropped_total 0\n") {
 		t.Errorf("error %v:\n%s", err, body)
 	}

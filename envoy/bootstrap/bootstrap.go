@@ -33,8 +33,10 @@ type Config struct {
 	ADSSocket    string `json:"adsSocket"`
 	APISocket    string `json:"apiSocket"`
 	XDSOpsSocket string `json:"xdsOpsSocket"`
-	// ExtProcSocket and ExtProcOpsSocket are the external processor's.
+	// ExtProcSocket, ExtProcLogSocket and ExtProcOpsSocket are the external
+	// processor's.
 	ExtProcSocket    string `json:"extProcSocket"`
+	ExtProcLogSocket string `json:"extProcLogSocket"`
 	ExtProcOpsSocket string `json:"extProcOpsSocket"`
 
 	// MaxConnections bounds the connections of all clients together; more are
@@ -56,7 +58,7 @@ func (c Config) Validate() error {
 	}
 	for _, s := range []struct{ name, path string }{
 		{"admin", c.AdminSocket}, {"ADS", c.ADSSocket}, {"API", c.APISocket}, {"xds operations", c.XDSOpsSocket},
-		{"extproc", c.ExtProcSocket}, {"extproc operations", c.ExtProcOpsSocket},
+		{"extproc", c.ExtProcSocket}, {"extproc log", c.ExtProcLogSocket}, {"extproc operations", c.ExtProcOpsSocket},
 	} {
 		if !filepath.IsAbs(s.path) {
 			faults = append(faults, fmt.Errorf("%s socket %q is not an absolute path", s.name, s.path))
@@ -172,6 +174,7 @@ func clusters(c Config) ([]*clusterv3.Cluster, error) {
 		{contract.ClusterAPI, c.APISocket, false},
 		{contract.ClusterControlPlaneOps, c.XDSOpsSocket, false},
 		{contract.ClusterExtProc, c.ExtProcSocket, true},
+		{contract.ClusterExtProcLog, c.ExtProcLogSocket, true},
 		{contract.ClusterExtProcOps, c.ExtProcOpsSocket, false},
 		{contract.ClusterEnvoyAdmin, c.AdminSocket, false},
 	} {

@@ -88,7 +88,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 func TestEnvoyRunsIt(t *testing.T) {
 	dir := envoytest.SocketDir(t)
 	c := read(t, "testdata/in/one-machine.yaml")
-	for _, socket := range []*string{&c.AdminSocket, &c.ADSSocket, &c.APISocket, &c.XDSOpsSocket, &c.ExtProcSocket, &c.ExtProcOpsSocket} {
+	for _, socket := range []*string{&c.AdminSocket, &c.ADSSocket, &c.APISocket, &c.XDSOpsSocket, &c.ExtProcSocket, &c.ExtProcLogSocket, &c.ExtProcOpsSocket} {
 		*socket = filepath.Join(dir, filepath.Base(*socket))
 	}
 	text, err := bootstrap.Render(c)

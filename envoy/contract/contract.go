@@ -24,8 +24,11 @@ const (
 	ClusterAPI = InternalClusterPrefix + "api"
 	// ClusterControlPlaneOps is the control plane's metrics and health.
 	ClusterControlPlaneOps = InternalClusterPrefix + "xds-ops"
-	// ClusterExtProc is the external processor and access log service.
+	// ClusterExtProc is the external processor.
 	ClusterExtProc = InternalClusterPrefix + "extproc"
+	// ClusterExtProcLog is its access log service. On one machine its socket is
+	// there while the processor is not.
+	ClusterExtProcLog = InternalClusterPrefix + "extproc-log"
 	// ClusterExtProcOps is the external processor's metrics and health.
 	ClusterExtProcOps = InternalClusterPrefix + "extproc-ops"
 	// ClusterEnvoyAdmin is Envoy's own admin interface, for its metrics.

@@ -53,7 +53,7 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec)
 	config, err := bootstrap.Render(bootstrap.Config{
 		NodeID: "mooring", NodeCluster: "mooring", AdminSocket: socket("admin"), ADSSocket: socket("ads"),
 		APISocket: socket("api"), XDSOpsSocket: socket("xds-ops"),
-		ExtProcSocket: socket("extproc"), ExtProcOpsSocket: socket("extproc-ops"), MaxConnections: 10_000,
+		ExtProcSocket: socket("extproc"), ExtProcLogSocket: socket("extproc"), ExtProcOpsSocket: socket("extproc-ops"), MaxConnections: 10_000,
 	})
 	if err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ func (g *gateway) startEnvoy() {
 	text, err := bootstrap.Render(bootstrap.Config{
 		NodeID: "test", NodeCluster: "test", AdminSocket: g.socket("envoy-admin.sock"),
 		ADSSocket: g.socket("ads.sock"), APISocket: g.socket("api.sock"), XDSOpsSocket: g.socket("xds-ops.sock"),
-		ExtProcSocket: g.socket("extproc.sock"), ExtProcOpsSocket: g.socket("extproc-ops.sock"),
+		ExtProcSocket: g.socket("extproc.sock"), ExtProcLogSocket: g.socket("extproc.sock"), ExtProcOpsSocket: g.socket("extproc-ops.sock"),
 		MaxConnections: g.connections, MaxHeapBytes: 1 << 30,
 	})
 	if err != nil {

@@ -49,7 +49,7 @@ func accessLog(name string, buffer uint32) *accesslogv3.AccessLog {
 			CommonConfig: &accessloggrpcv3.CommonGrpcAccessLogConfig{
 				LogName:             name,
 				TransportApiVersion: corev3.ApiVersion_V3,
-				GrpcService:         grpcService(contract.ClusterExtProc),
+				GrpcService:         grpcService(contract.ClusterExtProcLog),
 				BufferSizeBytes:     wrapperspb.UInt32(buffer),
 			},
 			AdditionalRequestHeadersToLog: []string{contract.HeaderTrace},
