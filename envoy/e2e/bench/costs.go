@@ -16,7 +16,7 @@ const (
 )
 
 // inspections are those whose cost is measured.
-var inspections = []adapters.Inspection{adapters.InspectionAlways}
+var inspections = []adapters.Inspection{adapters.InspectionAlways, adapters.InspectionSession}
 
 // inspected is an adapter named like its inspection.
 func inspected(inspection adapters.Inspection) adapters.Spec {

@@ -46,7 +46,8 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.start(name+"-plane", exec.Command(s.cfg.Plane, "--adapters", path, "--endpoint", s.backend.addr(),
+	if _, err := s.start(name+"-plane", exec.Command(s.cfg.Plane, "--adapters", path, "--auth", s.path(name+"-auth.yaml"),
+		"--session-jwks", s.path(name+"-session.jwks"), "--endpoint", s.backend.addr(),
 		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen)); err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (s *stage) startExtProc(name string, issuer *issuer, listen string, socket 
 		return part{}, fmt.Errorf("making a session key: %w: %s", err, out)
 	}
 	p, err := s.start(name+"-extproc", exec.Command(s.program("extproc"), "--socket", socket("extproc"), "--ops-socket", socket("extproc-ops"),
-		"--session-keys", keys, "--public-url", "http://"+listen, "--listen", listen,
+		"--session-keys", keys, "--session-jwks", s.path(name+"-session.jwks"), "--public-url", "http://"+listen, "--listen", listen,
 		"--auth", auth, "--api-keys", s.path(name+"-api-keys"), "--log-level", "warn"))
 	if err != nil {
 		return part{}, err

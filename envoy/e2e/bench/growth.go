@@ -17,7 +17,7 @@ const (
 	// fewAdapters are what many are compared with.
 	fewAdapters = 10
 	// sessionsEach is how many sessions each connection has when there are many
-	// adapters: as many with few.
+	// adapters, and when there are few.
 	sessionsEach = 40
 )
 
@@ -59,26 +59,25 @@ func memoryOverCalls(ctx context.Context, s *stage) error {
 }
 
 // manyAdapters compares the cost of a call where there are few adapters and
-// where there are many, all of them called.
+// where there are many: as many of them called, and many of them called.
 func manyAdapters(ctx context.Context, s *stage) error {
 	issuer, err := startIssuer()
 	if err != nil {
 		return err
 	}
 	defer issuer.close()
-	var ways []way
-	for _, count := range []int{fewAdapters, s.cfg.Adapters} {
-		var specs []adapters.Spec
-		for i := range count {
-			specs = append(specs, spec(fmt.Sprintf("bench-%d", i)))
-		}
-		g, err := s.startGateway(fmt.Sprintf("gateway%d", count), issuer, specs)
-		if err != nil {
-			return err
-		}
-		w := g.way(fmt.Sprint(count), fmt.Sprintf("%d adapters", count), fmt.Sprintf("bench-%d", count-1))
-		w.paths = func(client int) []string { return spread(client, count) }
-		ways = append(ways, w)
+	few, err := s.startAdapters(issuer, fewAdapters)
+	if err != nil {
+		return err
+	}
+	many, err := s.startAdapters(issuer, s.cfg.Adapters)
+	if err != nil {
+		return err
+	}
+	ways := []way{
+		few.wayToMany(fewAdapters, fewAdapters),
+		many.wayToMany(s.cfg.Adapters, fewAdapters),
+		many.wayToMany(s.cfg.Adapters, min(s.cfg.Adapters, growthConnections*sessionsEach)),
 	}
 	cfg := s.cfg
 	s.cfg.Sizes, s.cfg.Connections = []int{growthSize}, []int{growthConnections}
@@ -86,12 +85,30 @@ func manyAdapters(ctx context.Context, s *stage) error {
 	return s.compare(ctx, ways, []string{ways[0].name}, nil)
 }
 
-// spread are the endpoints of a client's sessions, over all adapters.
-func spread(client, count int) []string {
+// startAdapters starts a gateway with so many adapters.
+func (s *stage) startAdapters(issuer *issuer, count int) (*gateway, error) {
+	var specs []adapters.Spec
+	for i := range count {
+		specs = append(specs, spec(nameOf(i)))
+	}
+	return s.startGateway(fmt.Sprintf("gateway%d", count), issuer, specs)
+}
+
+func nameOf(adapter int) string { return fmt.Sprintf("bench-%d", adapter) }
+
+// wayToMany calls so many of a gateway's adapters.
+func (g *gateway) wayToMany(count, called int) way {
+	w := g.way(fmt.Sprintf("%d of %d", called, count), fmt.Sprintf("%d of %d adapters are called", called, count), nameOf(count-1))
+	w.paths = func(client int) []string { return spread(client, count, called) }
+	return w
+}
+
+// spread are the endpoints of a client's sessions, over so many of all adapters.
+func spread(client, count, called int) []string {
 	var paths []string
 	for i := range sessionsEach {
-		at := (client*sessionsEach + i) * count / (growthConnections * sessionsEach)
-		paths = append(paths, endpoint(fmt.Sprintf("bench-%d", at%count)))
+		at := (client*sessionsEach + i) % called
+		paths = append(paths, endpoint(nameOf(at*(count/called))))
 	}
 	return paths
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/mooring-mcp/mooring/envoy/internal/process"
 )
 
-const startTimeout = 30 * time.Second
+// startTimeout is for a gateway of thousands of adapters on a busy machine.
+const startTimeout = 3 * time.Minute
 
 // way is one way from the client to the server.
 type way struct {

@@ -21,14 +21,19 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/adapterstest"
+	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
+	"github.com/mooring-mcp/mooring/xds/internal/trust"
 )
 
 // Config is what the flags say.
 type Config struct {
 	Adapters  string `required:"" type:"existingfile" placeholder:"FILE" help:"The adapters: a JSON list of what POST /adapters takes."`
+	Auth      string `required:"" type:"existingfile" placeholder:"FILE" help:"auth.yaml: whose tokens Envoy may believe by itself."`
+	JWKS      string `name:"session-jwks" required:"" placeholder:"FILE" help:"Where extproc publishes the keys of sessions."`
 	Endpoint  string `required:"" placeholder:"ADDRESS" help:"The server of all of them: IP address and port, or a Unix socket."`
 	ADSSocket string `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket for Envoy's discovery."`
 	Listen    string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves MCP."`
@@ -49,7 +54,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := load(ctx, cfg, store, deployer); err != nil {
 		return err
 	}
-	translator, err := translate.New(translate.Settings{Listen: cfg.Listen, OpsListen: cfg.OpsListen})
+	translator, err := translate.New(translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen})
+	if err != nil {
+		return err
+	}
+	gate, err := authn.Open(authn.Options{File: cfg.Auth, PublicURL: "http://" + cfg.Listen, Log: log})
 	if err != nil {
 		return err
 	}
@@ -57,10 +66,13 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("serving discovery: %w", err)
 	}
+	trusted := trust.New(gate, keys.NewPublished(cfg.JWKS, log))
 	loop := snapshot.New(snapshot.Config{
-		Store: store, Deployer: deployer, Translator: translator, Registerer: prometheus.NewRegistry(), Log: log,
+		Store: store, Deployer: deployer, Translator: translator, Truster: trusted, Registerer: prometheus.NewRegistry(), Log: log,
 	})
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return gate.Run(ctx) })
+	group.Go(func() error { return trusted.Run(ctx) })
 	group.Go(func() error { return loop.Run(ctx) })
 	group.Go(func() error { return server.New(loop, log).Serve(ctx, listener) })
 	return group.Wait()
