@@ -58,6 +58,10 @@ e2e: prerequisites compiler tools conformance-suite ## run only the end to end t
 test-pages: prerequisites compiler tools ## look at the gateway's pages with a real browser (Debian's chromium)
 	$(GO) test -count=1 -timeout 5m ./.ci/pages
 
+.PHONY: soak
+soak: compiler ## begin and drop 1,000 sessions of one bridge, and look what is left
+	SOAK_SESSIONS=1000 $(GO) test -race -count=1 -timeout 15m -v ./envoy/e2e/soak
+
 .PHONY: conformance
 conformance: prerequisites compiler tools conformance-suite ## run the official MCP conformance suite, directly and through Mooring
 	$(GO) test -race -count=1 -timeout 15m -v -run TestConformance ./envoy/e2e/conformance
