@@ -20,7 +20,8 @@ type Part struct {
 
 // Send passes a message of the session on, or answers it here.
 func (s *Part) Send(message []byte) error {
-	m, err := jsonrpc.Parse(message)
+	// It was judged when it came from the client.
+	m, err := jsonrpc.ParseLenient(message)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,10 @@ func callRounds(ctx context.Context, cfg Config, ways []*way, connections int) (
 	}()
 	rounds := make([][]round, len(ways))
 	for n := range cfg.Rounds + 1 {
-		for i, w := range ways {
+		for k := range ways {
+			// Each has its turn at each place.
+			i := (k + n) % len(ways)
+			w := ways[i]
 			r, err := load(ctx, clients[i], w, cfg.Duration)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", w.name, err)

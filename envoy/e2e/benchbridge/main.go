@@ -23,8 +23,8 @@ type Config struct {
 	Others      string        `type:"path" help:"Folder of the other bridges; those that are not there are left out."`
 	Parts       []string      `default:"calls,memory,kill,starts" enum:"calls,memory,kill,starts" help:"What to measure."`
 	Only        []string      `help:"Names of the ways to measure; all without it."`
-	Rounds      int           `default:"7" help:"Rounds for each number of connections."`
-	Duration    time.Duration `default:"1s" help:"How long each way is measured in a round."`
+	Rounds      int           `default:"20" help:"Rounds for each number of connections."`
+	Duration    time.Duration `default:"500ms" help:"How long each way is measured in a round."`
 	Connections []int         `default:"1,64" help:"Numbers of connections, each with a session of its own."`
 	Sessions    int           `default:"50" help:"Sessions that are open when memory is measured."`
 	Package     string        `default:"@modelcontextprotocol/server-everything" help:"npm package for session starts and the memory of npx servers."`
