@@ -32,6 +32,10 @@ type Shortcut interface {
 // uvUnfetched is what uv says when it cannot reach where packages are.
 var uvUnfetched = regexp.MustCompile(`(?i)failed to fetch|error sending request`)
 
+// directTimeout is how long a server that has answered within its wrapper may
+// take to answer without it.
+const directTimeout = 30 * time.Second
+
 // attempt is one process to say hello to.
 type attempt struct {
 	start    starter
@@ -113,7 +117,7 @@ func (p *Prober) shortest(ctx context.Context, wrapped outcome) starter {
 		return wrapped.start
 	}
 	if wrapped.direct != nil {
-		direct := p.try(ctx, attempt{start: wrapped.direct, hello: initialize, patience: p.cfg.Timeout})
+		direct := p.try(ctx, attempt{start: wrapped.direct, hello: initialize, patience: min(p.cfg.Timeout, directTimeout)})
 		if direct.identity != "" && direct.identity == wrapped.identity {
 			p.cfg.Shortcut.Use(true)
 			return wrapped.direct
