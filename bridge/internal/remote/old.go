@@ -122,7 +122,7 @@ func (p *Proxy) greet(ctx context.Context) (g greeting, closeStream func(), err 
 	}
 	p.introduce(req.Header)
 	req.Header.Set("Accept", typeSSE)
-	resp, err := p.transport.RoundTrip(req)
+	resp, err := p.transport.RoundTrip(req) //nolint:bodyclose // closeStream does
 	if err != nil {
 		return fail(err)
 	}
