@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/audit"
 )
 
@@ -21,6 +22,9 @@ func TestAuditOfMessages(t *testing.T) {
 	m := i.startWithIdentity(t)
 	spec := m.TestServer("a", 1)
 	spec.RequiredRoles = []string{"reader"}
+	i.admin(m).Deploy(spec)
+	spec = m.TestServer("b", 1)
+	spec.RequiredRoles, spec.Inspection = []string{"reader"}, adapters.InspectionSession
 	i.admin(m).Deploy(spec)
 	i.admin(m).API(http.StatusOK, http.MethodPatch, "/adapters/a", `{"toolRules":{"deny":["crash"]}}`)
 
@@ -34,6 +38,7 @@ func TestAuditOfMessages(t *testing.T) {
 	m.As(bearer("x.y.z")...).MustDo(http.StatusUnauthorized, http.MethodPost, "/adapters/a/mcp?access_token=s3cret", listTools,
 		"Content-Type", "application/json", "Accept", "application/json, text/event-stream")
 	i.admin(m).As(bearer(i.token("bob", nil, nil))...).TryInitialize("a")
+	ann.Initialize("b").MustCall("who")
 	m.Kill(m.PID("extproc"))
 	m.Await("the session goes on", 10*time.Second, func() bool {
 		answer, err := session.Try(http.MethodPost, listTools)
@@ -43,11 +48,12 @@ func TestAuditOfMessages(t *testing.T) {
 	path := filepath.Join(m.State, "audit-mcp.jsonl")
 	who := i.url + "|ann"
 	want := map[string]audit.Event{
-		"a call":          {Principal: who, Adapter: "a", RPCMethod: "tools/call", Tool: "echo", Verdict: audit.Allowed, Status: 200},
-		"a refused call":  {Principal: who, Adapter: "a", RPCMethod: "tools/call", Tool: "crash", Verdict: audit.Denied, Status: 403, Reason: "tool_denied"},
-		"nobody":          {Adapter: "a", Verdict: audit.Denied, Status: 401, Reason: "malformed"},
-		"the wrong user":  {Principal: i.url + "|bob", Adapter: "a", Verdict: audit.Denied, Status: 403, Reason: "forbidden"},
-		"after the crash": {Principal: who, Adapter: "a", RPCMethod: "tools/list", Verdict: audit.Allowed, Status: 200},
+		"a call":               {Principal: who, Adapter: "a", RPCMethod: "tools/call", Tool: "echo", Verdict: audit.Allowed, Status: 200},
+		"one that nobody read": {Principal: who, Adapter: "b", Verdict: audit.Allowed, Status: 200},
+		"a refused call":       {Principal: who, Adapter: "a", RPCMethod: "tools/call", Tool: "crash", Verdict: audit.Denied, Status: 403, Reason: "tool_denied"},
+		"nobody":               {Adapter: "a", Verdict: audit.Denied, Status: 401, Reason: "malformed"},
+		"the wrong user":       {Principal: i.url + "|bob", Adapter: "a", Verdict: audit.Denied, Status: 403, Reason: "forbidden"},
+		"after the crash":      {Principal: who, Adapter: "a", RPCMethod: "tools/list", Verdict: audit.Allowed, Status: 200},
 	}
 	m.Await("all of it is in the audit", 20*time.Second, func() bool {
 		for what, event := range want {
@@ -87,7 +93,7 @@ func kept(t *testing.T, path string, e audit.Event) bool {
 		if err := json.Unmarshal(lines.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.RequestID == "" || got.Source == "" || got.Time.IsZero() {
+		if got.RequestID == "" || got.Path == "" || got.Source == "" || got.Time.IsZero() {
 			t.Fatalf("a line without request id, source or time: %s", lines.Text())
 		}
 		if got.Principal == e.Principal && got.Adapter == e.Adapter && got.RPCMethod == e.RPCMethod && got.Tool == e.Tool &&

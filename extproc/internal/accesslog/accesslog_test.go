@@ -117,3 +117,31 @@ func TestStreamsEnd(t *testing.T) {
 	}
 	cancel() // as gRPC does once the handler has returned
 }
+
+// TestWhatEnvoyLetPass: what is known then is in the session's token, which
+// counts only where the request went on.
+func TestWhatEnvoyLetPass(t *testing.T) {
+	claims, err := structpb.NewStruct(map[string]any{contract.MetadataSessionToken: map[string]any{
+		contract.ClaimIssuer: "i", contract.ClaimSubject: "ann", contract.ClaimSessionHash: "h", contract.ClaimPrincipalHash: "p",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast := func(upstream *corev3.Address) *dataaccesslogv3.HTTPAccessLogEntry {
+		return &dataaccesslogv3.HTTPAccessLogEntry{CommonProperties: &dataaccesslogv3.AccessLogCommon{
+			RouteName: "a/" + string(contract.RouteFast), UpstreamRemoteAddress: upstream,
+			Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{contract.FilterJWT: claims}},
+		}}
+	}
+	for name, tt := range map[string]struct {
+		entry *dataaccesslogv3.HTTPAccessLogEntry
+		want  accesslog.Known
+	}{
+		"it went on": {fast(&corev3.Address{}), accesslog.Known{Adapter: "a", Era: "legacy", Session: "h", Principal: "p", Who: "i|ann", Passed: true}},
+		"it did not": {fast(nil), accesslog.Known{Adapter: "a"}},
+	} {
+		if got, is := accesslog.KnownOf(tt.entry); got != tt.want || !is {
+			t.Errorf("%s: %+v, %v", name, got, is)
+		}
+	}
+}

@@ -84,7 +84,7 @@ type Metadata struct {
 	Adapter, Method, Tool, Principal, Session string
 	// Who is the Principal.ID of who asks, and Principal its hash.
 	Who string
-	Era                                       Era
+	Era Era
 	// Verdict is contract.VerdictAllow or the reason of the refusal.
 	Verdict string
 	// Lease is what the request is counted by until the access log says that it

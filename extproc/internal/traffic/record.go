@@ -6,9 +6,9 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 )
 
 // record is what counts of an entry.
@@ -39,64 +39,22 @@ type record struct {
 // adapter's endpoint. One that Envoy could not read to its path may have been.
 func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
 	common, request, response := entry.GetCommonProperties(), entry.GetRequest(), entry.GetResponse()
-	adapter, _, found := strings.Cut(common.GetRouteName(), "/")
-	if !found && !isEndpoint(request.GetPath()) {
-		return record{}, false
-	}
-	fields := fieldsOf(common)
-	field := func(name string) string { return fields[name].GetStringValue() }
-	r := record{
+	known, is := accesslog.KnownOf(entry)
+	return record{
 		id:       common.GetStreamId(),
 		ended:    common.GetAccessLogType() != dataaccesslogv3.AccessLogType_DownstreamPeriodic,
-		method:   methodLabel(request.GetRequestMethod(), field(contract.MetadataMethod), field(contract.MetadataVerdict)),
-		tool:     field(contract.MetadataTool),
-		era:      eraLabel(field(contract.MetadataEra)),
-		session:  field(contract.MetadataSession),
+		method:   methodLabel(request.GetRequestMethod(), known.Method, known.Verdict),
+		adapter:  known.Adapter,
+		tool:     known.Tool,
+		era:      eraLabel(known.Era),
+		session:  known.Session,
 		code:     response.GetResponseCode().GetValue(),
 		flags:    flagsOf(common.GetResponseFlags()),
 		took:     common.GetDuration().AsDuration(),
 		received: request.GetRequestHeadersBytes() + request.GetRequestBodyBytes(),
 		sent:     response.GetResponseHeadersBytes() + response.GetResponseBodyBytes(),
 		trace:    traceOf(request.GetRequestHeaders()[contract.HeaderTrace]),
-	}
-	if found {
-		r.adapter = adapter
-	}
-	return r, true
-}
-
-// fieldsOf are what is known of a request: what the external processor found, or
-// where Envoy let it pass without, what is in the session's token. Envoy has
-// verified that in both cases, but only a request that went on to a server was
-// let pass with it.
-func fieldsOf(common *dataaccesslogv3.AccessLogCommon) map[string]*structpb.Value {
-	metadata := common.GetMetadata().GetFilterMetadata()
-	fields := metadata[contract.MetadataNamespace].GetFields()
-	passed := strings.HasSuffix(common.GetRouteName(), "/"+string(contract.RouteFast)) &&
-		fields[contract.MetadataVerdict] == nil && common.GetUpstreamRemoteAddress() != nil
-	if !passed {
-		return fields
-	}
-	token := metadata[contract.FilterJWT].GetFields()[contract.MetadataSessionToken].GetStructValue().GetFields()
-	return map[string]*structpb.Value{
-		contract.MetadataEra:     structpb.NewStringValue("legacy"),
-		contract.MetadataSession: token[contract.ClaimSessionHash],
-	}
-}
-
-// isEndpoint reports whether path is that of an adapter's endpoint, or none at
-// all.
-func isEndpoint(path string) bool {
-	path, _, _ = strings.Cut(path, "?")
-	if path == "" {
-		return true
-	}
-	name, found := strings.CutPrefix(path, "/adapters/")
-	if !found {
-		return false
-	}
-	name, found = strings.CutSuffix(name, "/mcp")
-	return found && !strings.Contains(name, "/")
+	}, is
 }
 
 // traceOf is the trace id in a traceparent of W3C's trace context, or empty.

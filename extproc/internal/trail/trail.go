@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// maxQueue bounds the entries that wait to be written. Further ones are
+	// maxQueue bounds the events that wait to be written. Further ones are
 	// dropped, and counted.
 	maxQueue = 32 << 10
-	// maxBatch bounds the entries that are written at once.
+	// maxBatch bounds the events that are written at once.
 	maxBatch = 1 << 10
 )
 
@@ -30,9 +30,9 @@ type Log interface {
 
 // Trail writes events to a Log. It is safe for use by several goroutines.
 type Trail struct {
-	to      Log
-	log     *slog.Logger
-	entries chan *dataaccesslogv3.HTTPAccessLogEntry
+	to     Log
+	log    *slog.Logger
+	events chan audit.Event
 	// untold is how many events were dropped since the last one that was kept.
 	untold  atomic.Uint64
 	kept    prometheus.Counter
@@ -42,7 +42,7 @@ type Trail struct {
 // New makes a Trail that writes to to.
 func New(to Log, reg prometheus.Registerer, log *slog.Logger) *Trail {
 	t := &Trail{
-		to: to, log: log, entries: make(chan *dataaccesslogv3.HTTPAccessLogEntry, maxQueue),
+		to: to, log: log, events: make(chan audit.Event, maxQueue),
 		kept: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mooring_audit_events_total", Help: "Events of the audit of MCP messages that were written.",
 		}),
@@ -56,11 +56,12 @@ func New(to Log, reg prometheus.Registerer, log *slog.Logger) *Trail {
 
 // Take takes an entry, and does not wait.
 func (t *Trail) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
-	if !isMessage(entry) {
+	event, is := eventOf(entry)
+	if !is {
 		return
 	}
 	select {
-	case t.entries <- entry:
+	case t.events <- event:
 	default:
 		t.lose(1)
 	}
@@ -71,22 +72,22 @@ func (t *Trail) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			for len(t.entries) > 0 {
-				t.write(<-t.entries)
+			for len(t.events) > 0 {
+				t.write(<-t.events)
 			}
 			return nil
-		case entry := <-t.entries:
-			t.write(entry)
+		case event := <-t.events:
+			t.write(event)
 		}
 	}
 }
 
 // write writes first and what else waits. The more there is, the fewer times the
 // disk is waited for.
-func (t *Trail) write(first *dataaccesslogv3.HTTPAccessLogEntry) {
-	events := []audit.Event{eventOf(first)}
-	for len(events) < maxBatch && len(t.entries) > 0 {
-		events = append(events, eventOf(<-t.entries))
+func (t *Trail) write(first audit.Event) {
+	events := []audit.Event{first}
+	for len(events) < maxBatch && len(t.events) > 0 {
+		events = append(events, <-t.events)
 	}
 	untold := t.untold.Swap(0)
 	events[0].Dropped = untold

@@ -31,14 +31,18 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // entry is one of a request to path, with what the external processor knew.
 func entry(path string, status uint32, details string, known map[string]any) *dataaccesslogv3.HTTPAccessLogEntry {
+	route := ""
+	if known != nil {
+		route = "a/session"
+	}
 	fields, err := structpb.NewStruct(known)
 	if err != nil {
 		panic(err)
 	}
 	return &dataaccesslogv3.HTTPAccessLogEntry{
 		CommonProperties: &dataaccesslogv3.AccessLogCommon{
-			AccessLogType: dataaccesslogv3.AccessLogType_DownstreamEnd,
-			StartTime:     timestamppb.New(began), Duration: durationpb.New(time.Second),
+			AccessLogType: dataaccesslogv3.AccessLogType_DownstreamEnd, RouteName: route,
+			StartTime: timestamppb.New(began), Duration: durationpb.New(time.Second),
 			DownstreamRemoteAddress: &corev3.Address{Address: &corev3.Address_SocketAddress{
 				SocketAddress: &corev3.SocketAddress{Address: "192.0.2.1"},
 			}},
@@ -54,7 +58,7 @@ func entry(path string, status uint32, details string, known map[string]any) *da
 }
 
 func TestEvents(t *testing.T) {
-	known := map[string]any{"adapter": "a", "who": "i|ann", "method": "tools/call", "tool": "t", "session": "h", "verdict": "allow", "principal": "p"}
+	known := map[string]any{"who": "i|ann", "method": "tools/call", "tool": "t", "session": "h", "verdict": "allow", "principal": "p"}
 	whole := audit.Event{
 		Time: began.Add(time.Second), RequestID: "r1", Principal: "i|ann", Source: "192.0.2.1", Method: "POST",
 		Path: "/adapters/a/mcp", Adapter: "a", RPCMethod: "tools/call", Tool: "t", Session: "h", Verdict: audit.Allowed, Status: 200,
@@ -70,13 +74,16 @@ func TestEvents(t *testing.T) {
 			e.Status, e.Verdict, e.Reason = status, verdict, reason
 		})
 	}
+	unnamed := unjudged(404, audit.Denied, "via_upstream")
+	unnamed.Adapter, unnamed.Path = "", "/adapters/A/mcp"
 	for name, tt := range map[string]struct {
 		entry *dataaccesslogv3.HTTPAccessLogEntry
 		want  audit.Event
 	}{
-		"allowed":               {entry("/adapters/a/mcp", 200, "via_upstream", known), whole},
-		"its path was changed":  {entry("/mcp", 200, "via_upstream", known), whole},
-		"a secret in the query": {entry("/adapters/a/mcp?token=s3cret", 200, "via_upstream", known), whole},
+		"allowed":                     {entry("/adapters/a/mcp", 200, "via_upstream", known), whole},
+		"no adapter can be called so": {entry("/adapters/A/mcp?x", 404, "via_upstream", nil), unnamed},
+		"its path was changed":        {entry("/mcp", 200, "via_upstream", known), whole},
+		"a secret in the query":       {entry("/adapters/a/mcp?token=s3cret", 200, "via_upstream", known), whole},
 		"refused": {entry("/adapters/a/mcp", 403, "mooring_tool_denied", map[string]any{"who": "i|ann", "verdict": "tool_denied"}),
 			with(func(e *audit.Event) {
 				e.RPCMethod, e.Tool, e.Session, e.Status, e.Verdict, e.Reason = "", "", "", 403, audit.Denied, "tool_denied"
@@ -87,8 +94,9 @@ func TestEvents(t *testing.T) {
 		"nobody judged":               {entry("/adapters/a/mcp", 500, "ext_proc_error", nil), unjudged(500, audit.Failed, "ext_proc_error")},
 		"the client left":             {entry("/adapters/a/mcp", 0, strings.Repeat("é", 200), nil), unjudged(0, audit.Failed, strings.Repeat("é", 128))},
 	} {
-		if d := cmp.Diff(tt.want, eventOf(tt.entry)); d != "" {
-			t.Errorf("%s (-want +got):\n%s", name, d)
+		got, is := eventOf(tt.entry)
+		if d := cmp.Diff(tt.want, got); d != "" || !is {
+			t.Errorf("%s: %v (-want +got):\n%s", name, is, d)
 		}
 	}
 }
@@ -122,7 +130,7 @@ func TestOnlyMessagesThatHaveEnded(t *testing.T) {
 	alive := entry("/adapters/a/mcp", 200, "", nil)
 	alive.CommonProperties.AccessLogType = dataaccesslogv3.AccessLogType_DownstreamPeriodic
 	trail.Take(alive)
-	for _, path := range []string{"/adapters", "/adapters/a", "/adapters/a/mcp/x", "/adapters/A/mcp", "/adapters//mcp", "/x/a/mcp", "/adapters/b/mcp"} {
+	for _, path := range []string{"/adapters", "/adapters/a", "/adapters/a/mcp/x", "/x/a/mcp", "/adapters/b/mcp"} {
 		trail.Take(entry(path, 200, "", nil))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
