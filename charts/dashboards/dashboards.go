@@ -163,6 +163,9 @@ func dataPath() Dashboard {
 				Queries: []Query{
 					{"sum(mooring_access_log_queue_entries)", "waiting"}, {"sum(increase(mooring_access_log_dropped_total[$__rate_interval]))", "dropped by extproc"},
 					{"sum(increase(envoy_access_logs_grpc_access_log_logs_dropped[$__rate_interval]))", "dropped by Envoy"}}},
+			{Title: "Audit", Unit: "short", Help: "What was dropped is missing from the audit files.", Queries: []Query{
+				{"sum(increase(mooring_audit_events_total[$__rate_interval]))", "written"},
+				{"sum(increase(mooring_audit_dropped_total[$__rate_interval]))", "dropped"}}},
 			{Title: "Exchanges with the external processor", Unit: "reqps", Queries: []Query{
 				{"sum(rate(envoy_http_ext_proc_mooring_streams_started[$__rate_interval]))", "started"},
 				{"sum(rate(envoy_http_ext_proc_mooring_streams_failed[$__rate_interval]))", "failed"}}},
