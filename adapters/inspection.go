@@ -31,7 +31,7 @@ func (f *faultList) inspection(s Spec) {
 	if s.ToolRules.normalize() != nil {
 		f.add("/toolRules", onlyInspected)
 	}
-	if s.UpstreamAuth.Is(UpstreamIdentity) {
+	if s.UpstreamAuth.Is(UpstreamIdentity) || s.UpstreamAuth.Is(UpstreamExchange) {
 		f.add("/upstreamAuth/mode", onlyInspected)
 	}
 	if s.Limits == nil {

@@ -90,8 +90,10 @@ func upstreamAuth() *rapid.Generator[adapters.UpstreamAuth] {
 			return rapid.OneOf(rapid.Just(""), near(pattern, examples...)).Draw(t, "member")
 		}
 		return adapters.UpstreamAuth{
-			Mode:   adapters.UpstreamMode(near(`none|identity|static`, "static", "static").Draw(t, "mode")),
+			Mode:   adapters.UpstreamMode(near(`none|identity|static|tokenExchange`, "static", "tokenExchange").Draw(t, "mode")),
 			Secret: member(`[A-Z_]{1,4}`, "1A"), Header: member(`[A-Za-z-]{1,9}`, "a b", "a:"), Scheme: member(`Bearer|Basic`, "a b"),
+			Audience: member(`[a-z]{1,4}`, "a b"), Resource: member(`https://[a-z#]{1,4}`, "a", "a:", "a:b#c"),
+			Scopes: rapid.SliceOfN(near(`[a-z]{1,3}`, "a b", `a"b`, `a\b`), 0, 3).Draw(t, "scopes"),
 		}
 	})
 }

@@ -3,7 +3,10 @@ package adapters
 import (
 	"cmp"
 	"encoding/json"
+	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
 )
 
 // The patterns of schema.json: those of RFC 9110 for a header's name and for a
@@ -11,11 +14,20 @@ import (
 const (
 	patternHeader = `^[A-Za-z0-9!#$%&'*+.^_|~-]{1,128}$`
 	patternScheme = `^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$`
+
+	patternAudience = `^[!-~]{1,512}$`
+	patternResource = `^[A-Za-z][A-Za-z0-9+.-]*:[!"$-~]{1,480}$`
+	patternScope    = `^[!#-\[\]-~]{1,128}$`
+	maxScopes       = 32
 )
 
 var (
 	headerRule = regexp.MustCompile(patternHeader)
 	schemeRule = regexp.MustCompile(patternScheme)
+
+	audienceRule = regexp.MustCompile(patternAudience)
+	resourceRule = regexp.MustCompile(patternResource)
+	scopeRule    = regexp.MustCompile(patternScope)
 )
 
 // UpstreamAuth says what reaches the server of who calls. The client's own
@@ -31,6 +43,12 @@ type UpstreamAuth struct {
 	// Scheme stands before the secret in the header, with a space between: Bearer,
 	// for example. Empty means that the secret is all of it.
 	Scheme string `json:"scheme,omitempty"`
+	// Audience, Resource (an absolute URI) and Scopes are what a token is asked
+	// for (RFC 8693, section 2.1). They are for UpstreamExchange, which needs one
+	// of the first two.
+	Audience string   `json:"audience,omitempty"`
+	Resource string   `json:"resource,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
 }
 
 // UpstreamMode is a kind of UpstreamAuth.
@@ -46,6 +64,9 @@ const (
 	// UpstreamStatic means a header with a secret of the adapter, the same for
 	// all callers. The bridge adds it, so it is for servers behind MCP_PROXY_URL.
 	UpstreamStatic UpstreamMode = "static"
+	// UpstreamExchange means a bearer token that the issuer of the client's gives
+	// for the server in its place (RFC 8693).
+	UpstreamExchange UpstreamMode = "tokenExchange"
 )
 
 // The variables by which the bridge is told of it.
@@ -58,10 +79,14 @@ const (
 
 // normalize is u in memory of its own, or nil where it says nothing.
 func (u *UpstreamAuth) normalize() *UpstreamAuth {
-	if u == nil || *u == (UpstreamAuth{Mode: UpstreamNone}) {
+	if u == nil || reflect.DeepEqual(*u, UpstreamAuth{Mode: UpstreamNone}) {
 		return nil
 	}
 	out := *u
+	out.Scopes = slices.Clone(u.Scopes)
+	if len(out.Scopes) == 0 {
+		out.Scopes = nil
+	}
 	return &out
 }
 
@@ -81,6 +106,8 @@ func (u *UpstreamAuth) environment(env map[string]string) {
 	switch {
 	case u.Is(UpstreamIdentity):
 		env[variableForward] = string(UpstreamIdentity)
+	case u.Is(UpstreamExchange):
+		env[variableForward] = "authorization"
 	case u.Is(UpstreamStatic):
 		type source struct {
 			Variable string `json:"variable"`
@@ -106,14 +133,21 @@ func (f *faultList) upstreamAuth(s Spec) {
 	case UpstreamNone, UpstreamIdentity:
 	case UpstreamStatic:
 		f.staticAuth(s)
+	case UpstreamExchange:
+		f.exchange(u)
 	default:
-		f.add("/upstreamAuth/mode", "It must be none, identity or static.")
+		f.add("/upstreamAuth/mode", "It must be none, identity, static or tokenExchange.")
 	}
-	if u.Mode != UpstreamStatic {
-		for _, member := range []struct{ name, value string }{{"secret", u.Secret}, {"header", u.Header}, {"scheme", u.Scheme}} {
-			if member.value != "" {
-				f.add(Pointer("upstreamAuth", member.name), "It is only for the mode static.")
-			}
+	for _, member := range []struct {
+		name string
+		set  bool
+		mode UpstreamMode
+	}{
+		{"secret", u.Secret != "", UpstreamStatic}, {"header", u.Header != "", UpstreamStatic}, {"scheme", u.Scheme != "", UpstreamStatic},
+		{"audience", u.Audience != "", UpstreamExchange}, {"resource", u.Resource != "", UpstreamExchange}, {"scopes", len(u.Scopes) > 0, UpstreamExchange},
+	} {
+		if member.set && u.Mode != member.mode {
+			f.add(Pointer("upstreamAuth", member.name), "It is only for the mode "+string(member.mode)+".")
 		}
 	}
 	if _, stdio := s.EnvironmentVariables[variableCommand]; stdio && s.ImageName == BridgeImage && u.Mode != UpstreamNone {
@@ -133,5 +167,25 @@ func (f *faultList) staticAuth(s Spec) {
 	}
 	if u.Scheme != "" && !schemeRule.MatchString(u.Scheme) {
 		f.add("/upstreamAuth/scheme", "It must be one word, such as Bearer.")
+	}
+}
+
+func (f *faultList) exchange(u *UpstreamAuth) {
+	if u.Audience == "" && u.Resource == "" {
+		f.add("/upstreamAuth", "It must say for whom a token is wanted: audience, or resource.")
+	}
+	if u.Audience != "" && !audienceRule.MatchString(u.Audience) {
+		f.add("/upstreamAuth/audience", "It must be up to 512 characters of visible ASCII.")
+	}
+	if u.Resource != "" && !resourceRule.MatchString(u.Resource) {
+		f.add("/upstreamAuth/resource", "It must be an absolute URI without fragment.")
+	}
+	if len(u.Scopes) > maxScopes {
+		f.add("/upstreamAuth/scopes", "There are more than "+strconv.Itoa(maxScopes)+".")
+	}
+	for i, scope := range u.Scopes {
+		if !scopeRule.MatchString(scope) || slices.Contains(u.Scopes[:i], scope) {
+			f.add(Pointer("upstreamAuth", "scopes", strconv.Itoa(i)), "It must be a scope: visible ASCII without quote and backslash, and not there before.")
+		}
 	}
 }

@@ -22,9 +22,12 @@ const processShared = "shared"
 // processes.
 const recoveryResume = "resume"
 
-// forwardIdentity is the Config.ProxyForward by which a remote server learns who
-// calls.
-const forwardIdentity = "identity"
+// The Config.ProxyForward by which a remote server learns who calls, or gets the
+// token that the gateway has for it.
+const (
+	forwardIdentity      = "identity"
+	forwardAuthorization = "authorization"
+)
 
 // directAuto is the Config.Direct by which npx and uvx do not stay beside what
 // they start.
@@ -36,7 +39,7 @@ type Config struct {
 	Args     string `env:"MCP_ARGS" help:"Its arguments, split as a POSIX shell does, or a JSON array."`
 	ProxyURL string `env:"MCP_PROXY_URL" name:"proxy-url" help:"URL of the remote server, instead of a program."`
 
-	ProxyForward string `env:"MCP_PROXY_FORWARD" enum:"none,identity" default:"none" help:"Which headers of the gateway a remote server gets: identity: those that say who calls."`
+	ProxyForward string `env:"MCP_PROXY_FORWARD" enum:"none,identity,authorization" default:"none" help:"Which headers of the gateway a remote server gets. identity: those that say who calls. authorization: Authorization, which behind the gateway is never the client's own."`
 
 	ProxyHeaders string `env:"MCP_PROXY_HEADERS" placeholder:"JSON" help:"Headers that a remote server gets with each request, and the variables that have their values: {\"Authorization\": {\"variable\": \"API_TOKEN\", \"scheme\": \"Bearer\"}}."`
 
@@ -135,8 +138,11 @@ func (c Config) remotePolicy() launch.URLPolicy {
 
 // forwarded are the names of the gateway's headers that a remote server gets.
 func (c Config) forwarded() []string {
-	if c.ProxyForward == forwardIdentity {
+	switch c.ProxyForward {
+	case forwardIdentity:
 		return launch.IdentityHeaders()
+	case forwardAuthorization:
+		return []string{"authorization"}
 	}
 	return nil
 }

@@ -18,9 +18,11 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
+	"github.com/mooring-mcp/mooring/extproc/internal/exchange"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 	"github.com/mooring-mcp/mooring/extproc/internal/limit"
 	"github.com/mooring-mcp/mooring/extproc/internal/server"
@@ -50,6 +52,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	var exchanger decide.Exchanger
+	if gate, is := who.(*authn.Gate); is {
+		exchanger = exchange.New(gate, time.Now)
+	}
 	identities, keepKeys, err := openIdentities(cfg, log)
 	if err != nil {
 		return err
@@ -66,6 +72,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Limiter:       limiter,
 		Defaults:      cfg.defaults(),
 		Identities:    identities,
+		Exchanger:     exchanger,
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
 	processor.Opened = meter.Opened

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/apikeys"
 	"github.com/mooring-mcp/mooring/adapters/authn"
@@ -63,6 +64,17 @@ func identityKeys(cfg Config) func() ([]byte, error) {
 		return nil
 	}
 	return func() ([]byte, error) { return keys.ReadPublished(cfg.IdentityJWKS) }
+}
+
+// checkExchange is adapters.ServiceConfig.Check for what needs an issuer that
+// exchanges tokens.
+func (i identity) checkExchange(spec adapters.Spec) []adapters.Fault {
+	if !spec.UpstreamAuth.Is(adapters.UpstreamExchange) || i.gate != nil && i.gate.Exchanges() {
+		return nil
+	}
+	return []adapters.Fault{{
+		Pointer: "/upstreamAuth/mode", Message: "No issuer of this gateway exchanges tokens: tokenExchange in auth.yaml says which does.",
+	}}
 }
 
 // truster is whose tokens Envoy may believe by itself.

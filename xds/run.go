@@ -78,7 +78,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	meter, measure := trafficMeter(cfg, log)
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: store, Deployer: deployer, Programmer: loop, Traffic: meter, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
-		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check),
+		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check, who.checkExchange),
 	})
 	kept, err := openAudit(cfg.Audit)
 	if err != nil {

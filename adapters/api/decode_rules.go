@@ -72,12 +72,16 @@ func (d *specDecoder) limits(path []string) (*adapters.TrafficLimits, error) {
 // upstreamAuth reads the member upstreamAuth of an adapter.
 func (d *specDecoder) upstreamAuth(path []string) (*adapters.UpstreamAuth, error) {
 	auth := &adapters.UpstreamAuth{}
-	fields := map[string]*string{"secret": &auth.Secret, "header": &auth.Header, "scheme": &auth.Scheme}
+	fields := map[string]*string{"secret": &auth.Secret, "header": &auth.Header, "scheme": &auth.Scheme, "audience": &auth.Audience, "resource": &auth.Resource}
 	err := d.object(path, func(within []string, name string) (err error) {
 		if name == "mode" {
 			var text string
 			text, err = d.text(within)
 			auth.Mode = adapters.UpstreamMode(text)
+			return err
+		}
+		if name == "scopes" {
+			auth.Scopes, err = d.list(within)
 			return err
 		}
 		field, known := fields[name]

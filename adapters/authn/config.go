@@ -105,6 +105,9 @@ type Issuer struct {
 	// longest that a key which the issuer took back is still accepted. Zero
 	// means 5m.
 	KeyRefresh time.Duration `yaml:"keyRefresh"`
+	// TokenExchange lets adapters get tokens of their own for the issuer's users.
+	// Nil means that none can.
+	TokenExchange *TokenExchange `yaml:"tokenExchange"`
 }
 
 // IsAdvertised reports whether clients are told of the issuer.

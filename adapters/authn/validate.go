@@ -78,8 +78,26 @@ func (f *faults) issuer(path string, i Issuer) {
 	if i.KeyRefresh != 0 && i.KeyRefresh < minKeyRefresh {
 		f.add(path+"keyRefresh", "it must be 10s or more")
 	}
+	f.exchange(path+"tokenExchange.", i.TokenExchange)
 	if _, err := jwks.NewClient(i.CAFile); err != nil {
 		f.add(path+"caFile", err.Error())
+	}
+}
+
+func (f *faults) exchange(path string, e *TokenExchange) {
+	if e == nil {
+		return
+	}
+	if e.ClientID == "" {
+		f.add(path+"clientID", "it is required")
+	}
+	if e.ClientSecretFile == "" {
+		f.add(path+"clientSecretFile", "it is required")
+	}
+	if e.TokenURL != "" {
+		if err := jwks.CheckURL(e.TokenURL); err != nil {
+			f.add(path+"tokenURL", err.Error())
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -27,6 +28,8 @@ type issuer struct {
 	roles      []claimPath
 	required   []requiredClaim
 	scopes     []string
+	// endpoint is where tokens are exchanged, once that is known.
+	endpoint atomic.Pointer[string]
 }
 
 // requiredClaim is one of Issuer.RequiredClaims.

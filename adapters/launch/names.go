@@ -36,6 +36,10 @@ const (
 	HeaderIdentity = "x-mooring-identity"
 )
 
+// HeaderAuthorization carries what becomes the Authorization of a request once
+// the client's own is gone.
+const HeaderAuthorization = "x-mooring-authorization"
+
 // IdentityHeaders are the names of all headers that name the caller.
 func IdentityHeaders() []string {
 	return []string{HeaderUser, HeaderName, HeaderRoles, HeaderIdentity}

@@ -33,6 +33,8 @@ type issuer struct {
 	key *ecdsa.PrivateKey
 
 	mu sync.Mutex
+	// exchanges counts the tokens that were exchanged.
+	exchanges int
 	// logins are the authorization requests by the code that they got.
 	logins map[string]url.Values
 }
@@ -86,6 +88,10 @@ func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 
 // exchange gives a token for the resource that both requests name.
 func (i *issuer) exchange(w http.ResponseWriter, r *http.Request) {
+	if r.FormValue("grant_type") == "urn:ietf:params:oauth:grant-type:token-exchange" {
+		i.exchangeToken(w, r)
+		return
+	}
 	i.mu.Lock()
 	login := i.logins[r.FormValue("code")]
 	i.mu.Unlock()
@@ -139,8 +145,14 @@ func bearer(token string) []string { return []string{"Authorization", "Bearer " 
 // deploy the test server, and no other command.
 func (i *issuer) startWithIdentity(t *testing.T, opts ...harness.Option) *harness.Mooring {
 	t.Helper()
+	return i.startWith(t, "", opts...)
+}
+
+// startWith is startWithIdentity with more settings of the issuer.
+func (i *issuer) startWith(t *testing.T, more string, opts ...harness.Option) *harness.Mooring {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "auth.yaml")
-	settings := fmt.Sprintf("apiKeys: true\nissuers:\n- url: %s\n  audiences: [%s]\n  requiredScopes: [mcp.use]\n", i.url, audience)
+	settings := fmt.Sprintf("apiKeys: true\nissuers:\n- url: %s\n  audiences: [%s]\n  requiredScopes: [mcp.use]\n", i.url, audience) + more
 	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,9 @@ type Config struct {
 	// whenever an address is dialled, so that a change counts at once; while it
 	// cannot be read nothing is dialled. Empty means none.
 	EgressFile string
-	// Forward are the names, in lower case, of the gateway's own headers that the
-	// server gets. All others are dropped. Nil means that it gets none.
+	// Forward are the names, in lower case, of headers that the server gets
+	// although they are the gateway's own, or the credentials of who calls it.
+	// All others are dropped. Nil means that it gets none.
 	Forward []string
 	// Headers are what the server gets with each request, in the place of what the
 	// client sent under these names. Nil means nothing.
@@ -226,7 +227,9 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.URL = &target
 	pr.Out.Host = ""
 	for _, name := range dropped {
-		pr.Out.Header.Del(name)
+		if !slices.Contains(p.cfg.Forward, strings.ToLower(name)) {
+			pr.Out.Header.Del(name)
+		}
 	}
 	for _, name := range onceHeaders {
 		if values := pr.Out.Header.Values(name); len(values) > 0 {

@@ -43,6 +43,9 @@ type Judge struct {
 	// Identities tells servers who calls, where adapters ask for that. Nil means
 	// that requests to such adapters are refused.
 	Identities Identities
+	// Exchanger gets tokens for servers, where adapters ask for that. Nil, as in
+	// development mode, means that requests to such adapters are refused.
+	Exchanger Exchanger
 	// MaxBody is the size of the largest body, in bytes, of any adapter.
 	MaxBody int64
 }
@@ -148,6 +151,9 @@ func (j *Judge) Head(ctx context.Context, policy Policy, head Head) (*Request, D
 		return nil, r.refuse(refusal)
 	}
 	if refusal := r.headerEra(); refusal != nil {
+		return nil, r.refuse(refusal)
+	}
+	if refusal := j.exchange(ctx, r); refusal != nil {
 		return nil, r.refuse(refusal)
 	}
 	return r, Decision{}

@@ -31,6 +31,8 @@ type Refusal struct {
 	Header []Field
 	// Reason is one of few words, for metrics and the access log.
 	Reason string
+	// Cause is for the log alone. Nil where Reason says all.
+	Cause error
 	// Unauthenticated says that it was for want of a principal.
 	Unauthenticated bool
 }

@@ -140,6 +140,9 @@ func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 	c.metrics.refused(adapter, decision.Refusal)
 	c.log.Debug("refused", "adapter", adapter, "reason", decision.Refusal.Reason, "status", decision.Refusal.Status,
 		"principal", decision.Metadata.Principal)
+	if cause := decision.Refusal.Cause; cause != nil {
+		c.log.Warn("a request cannot go on", "adapter", adapter, "reason", decision.Refusal.Reason, "error", cause)
+	}
 	return over(c.send(immediateResponse(decision)))
 }
 

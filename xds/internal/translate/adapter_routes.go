@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -143,6 +144,8 @@ func (t *Translator) adapterRoute(p contract.Policy, route contract.Route, o *ex
 	p.Route = route
 	o.GrpcInitialMetadata = []*corev3.HeaderValue{{Key: contract.PolicyMetadataKey, Value: p.Encode()}}
 	return &routev3.Route{
+		RequestHeadersToAdd: exchanged(p),
+
 		Name:  p.Adapter + "/" + string(route),
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: endpointPath(p.Adapter)}},
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
@@ -185,6 +188,18 @@ func inertAnswers() []*corev3.HeaderValueOption {
 		set("content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
 		set("cross-origin-resource-policy", "same-origin"),
 	}
+}
+
+// exchanged puts the token that the external processor has got for the server
+// where the client's own was: that is gone by then, whatever the processor did.
+func exchanged(p contract.Policy) []*corev3.HeaderValueOption {
+	if !p.Upstream.Is(adapters.UpstreamExchange) {
+		return nil
+	}
+	return []*corev3.HeaderValueOption{{
+		Header:       &corev3.HeaderValue{Key: "authorization", Value: "%REQ(" + launch.HeaderAuthorization + ")%"},
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+	}}
 }
 
 // policyOf is a's policy but for the route.

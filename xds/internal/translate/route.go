@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -26,6 +27,8 @@ func (t *Translator) publicRoutes(list []*Adapter) *routev3.RouteConfiguration {
 		// over. It goes where only the external processor reads it; this level's
 		// removal comes after the virtual host's addition.
 		ResponseHeadersToRemove: []string{headerSession},
+		// Routes have made of it what the server gets; this comes after them.
+		RequestHeadersToRemove: []string{launch.HeaderAuthorization},
 		VirtualHosts: []*routev3.VirtualHost{
 			{
 				Name: "mooring", Domains: t.hosts, Matcher: routeMatcher(list),
