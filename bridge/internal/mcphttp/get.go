@@ -89,8 +89,9 @@ func (h *Handler) endForGood(r *http.Request) *refusal {
 	if err := s.bury(); err != nil {
 		h.cfg.Log.Error("ending a session for good", "error", err)
 	}
-	if !s.end(endDeleted) {
+	if !s.end(endDeleted) && h.cfg.Recovery == nil {
 		return unknownSession()
 	}
+	// One whose process ended just now could have been gone on with until now.
 	return nil
 }
