@@ -76,16 +76,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 		Event:           handler.SessionEvent,
 		Log:             log,
 	})
-	return &backend{
-		mcp: &gate{next: far.proxy},
-		load: func() health.Load {
-			return health.Load{Sessions: far.proxy.Sessions() + handler.Sessions(), InFlight: far.proxy.InFlight() + handler.InFlight()}
-		},
-		parts: []func(context.Context) error{
-			func(ctx context.Context) error { return far.proxy.Watch(ctx, state) },
-			handler.Run,
-		},
-	}, nil
+	return far.backend(handler, state), nil
 }
 
 // elsewhere begins sessions with a server of the old transport, which knows the
@@ -95,6 +86,19 @@ type elsewhere struct {
 	proxy  *remote.Proxy
 	states *translate.States
 	log    *slog.Logger
+}
+
+func (e *elsewhere) backend(handler *mcphttp.Handler, state *health.Health) *backend {
+	return &backend{
+		mcp: &gate{next: e.proxy},
+		load: func() health.Load {
+			return health.Load{Sessions: e.proxy.Sessions() + handler.Sessions(), InFlight: e.proxy.InFlight() + handler.InFlight()}
+		},
+		parts: []func(context.Context) error{
+			func(ctx context.Context) error { return e.proxy.Watch(ctx, state) },
+			handler.Run,
+		},
+	}
 }
 
 func (e *elsewhere) legacy() (mcphttp.Child, error) { return e.proxy.NewOld(), nil }
