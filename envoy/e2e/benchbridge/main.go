@@ -22,7 +22,7 @@ type Config struct {
 	Bridge      string        `required:"" type:"existingfile" help:"The built bridge."`
 	Others      string        `type:"path" help:"Folder of the other bridges; those that are not there are left out."`
 	Parts       []string      `default:"calls,memory,kill,starts" enum:"calls,memory,kill,starts" help:"What to measure."`
-	Only        []string      `help:"Names of the ways to measure; all without it."`
+	Only        []string      `sep:"none" help:"Names of the ways to measure; all without it."`
 	Rounds      int           `default:"20" help:"Rounds for each number of connections."`
 	Duration    time.Duration `default:"500ms" help:"How long each way is measured in a round."`
 	Connections []int         `default:"1,64" help:"Numbers of connections, each with a session of its own."`
