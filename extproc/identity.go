@@ -10,6 +10,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
+	"github.com/mooring-mcp/mooring/extproc/internal/exchange"
 	"github.com/mooring-mcp/mooring/extproc/internal/identity"
 )
 
@@ -38,17 +39,35 @@ func openIdentities(cfg Config, log *slog.Logger) (decide.Identities, func(conte
 	if err != nil {
 		return nil, nil, err
 	}
-	ring, err := keys.Open(keys.Identity, cfg.IdentityKeys, log)
+	ring, err := openRing(keys.Identity, cfg.IdentityKeys, cfg.IdentityJWKS, log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening identity keys: %w", err)
-	}
-	if cfg.IdentityJWKS != "" {
-		if err := ring.Publish(cfg.IdentityJWKS); err != nil {
-			return nil, nil, err
-		}
+		return nil, nil, err
 	}
 	return identity.New(identity.Config{
 		Ring: ring, Issuer: address.URL(), Now: time.Now,
 		Resource: func(adapter string) string { return address.Resource(adapter).URI },
 	}), ring.Run, nil
+}
+
+// openRing reads the keys in dir, and publishes their public halves in the file
+// where that is not empty.
+func openRing(purpose keys.Purpose, dir, file string, log *slog.Logger) (*keys.Ring, error) {
+	ring, err := keys.Open(purpose, dir, log)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s keys: %w", purpose, err)
+	}
+	if file == "" {
+		return ring, nil
+	}
+	return ring, ring.Publish(file)
+}
+
+// newExchanger exchanges tokens of who is judged by auth.yaml. In development
+// mode there are no tokens, and it is nil.
+func newExchanger(who authn.Authenticator) decide.Exchanger {
+	gate, is := who.(*authn.Gate)
+	if !is {
+		return nil
+	}
+	return exchange.New(gate, time.Now)
 }

@@ -18,11 +18,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
-	"github.com/mooring-mcp/mooring/extproc/internal/exchange"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 	"github.com/mooring-mcp/mooring/extproc/internal/limit"
 	"github.com/mooring-mcp/mooring/extproc/internal/server"
@@ -35,14 +33,9 @@ const grace = 5 * time.Second
 
 // run serves until ctx ends.
 func run(ctx context.Context, cfg Config, log *slog.Logger) error {
-	ring, err := keys.Open(keys.Session, cfg.SessionKeys, log)
+	ring, err := openRing(keys.Session, cfg.SessionKeys, cfg.SessionJWKS, log)
 	if err != nil {
-		return fmt.Errorf("opening session keys: %w", err)
-	}
-	if cfg.SessionJWKS != "" {
-		if err := ring.Publish(cfg.SessionJWKS); err != nil {
-			return err
-		}
+		return err
 	}
 	origins, err := decide.Origins(cfg.PublicURL, cfg.Listen)
 	if err != nil {
@@ -51,10 +44,6 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	who, keepIdentity, err := openIdentity(cfg, log)
 	if err != nil {
 		return err
-	}
-	var exchanger decide.Exchanger
-	if gate, is := who.(*authn.Gate); is {
-		exchanger = exchange.New(gate, time.Now)
 	}
 	identities, keepKeys, err := openIdentities(cfg, log)
 	if err != nil {
@@ -72,7 +61,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Limiter:       limiter,
 		Defaults:      cfg.defaults(),
 		Identities:    identities,
-		Exchanger:     exchanger,
+		Exchanger:     newExchanger(who),
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
 	processor.Opened = meter.Opened
