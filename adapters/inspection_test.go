@@ -50,3 +50,25 @@ func TestInspectionSessionNeedsNothingRead(t *testing.T) {
 		})
 	}
 }
+
+// TestNeededRole: whoever may read needs a role that can be taken away, but the
+// creator.
+func TestNeededRole(t *testing.T) {
+	access := adapters.Access{CreatedBy: "ann", RequiredRoles: []string{"a", "b"}}
+	for _, tt := range []struct {
+		subject string
+		roles   []string
+		want    string
+	}{
+		{"ann", []string{"b", adapters.AdminRole}, ""},
+		{"bob", []string{"x", "b"}, "b"},
+		{"bob", []string{adapters.AdminRole}, adapters.AdminRole},
+		{"bob", []string{adapters.AdminRole, "a"}, "a"},
+		{"bob", []string{"x"}, ""},
+		{"", []string{"a"}, ""},
+	} {
+		if got := access.NeededRole(adapters.Principal{Subject: tt.subject, Roles: tt.roles}); got != tt.want {
+			t.Errorf("%s with %v needs %q, want %q", tt.subject, tt.roles, got, tt.want)
+		}
+	}
+}

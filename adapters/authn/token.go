@@ -6,14 +6,14 @@ import (
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/mooring-mcp/mooring/adapters/authn/jwks"
 )
 
 const (
 	// maxToken bounds a bearer token, in bytes. Entra's with the most groups
 	// have 8 KiB; Envoy takes no more than 60 KiB of headers in all.
 	maxToken = 16 << 10
-	// maxKeyID bounds a key id.
-	maxKeyID = 512
 )
 
 // credential is the one bearer credential of a request.
@@ -89,7 +89,7 @@ func checkHeader(header claims) (algorithm, keyID string, refusal *Refusal) {
 		return "", "", malformed("The token's header names no algorithm.")
 	}
 	if raw, has := header["kid"]; has {
-		if keyID, isText = raw.(string); !isText || keyID == "" || len(keyID) > maxKeyID {
+		if keyID, isText = raw.(string); !isText || keyID == "" || len(keyID) > jwks.MaxKeyID {
 			return "", "", malformed("The token's key id is not valid.")
 		}
 	}

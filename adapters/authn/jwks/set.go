@@ -21,6 +21,9 @@ import (
 const (
 	// maxKeys is how many keys one issuer can have.
 	maxKeys = 256
+	// MaxKeyID is the length of the longest id of a key, in bytes.
+	MaxKeyID = 512
+
 	// RSA keys below 2048 bits can be broken; those over 8192 are a way to keep
 	// a verifier busy.
 	minRSABits, maxRSABits = 2048, 8192
@@ -159,12 +162,13 @@ func (s *Set) Len() int {
 
 // For is the set as a JSON Web Key Set in which each key names the one algorithm
 // that it is for, of those: a key that suits several is there as often. There are
-// verifiers that let a token's header choose otherwise.
+// verifiers that let a token's header choose otherwise. Keys whose ids are longer
+// than MaxKeyID, which no token may name, are left out.
 func (s *Set) For(algorithms []string) ([]byte, error) {
 	document := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, key := range s.keys {
 		for _, algorithm := range algorithms {
-			if suits(key.jwk, algorithm) {
+			if suits(key.jwk, algorithm) && len(key.jwk.KeyID) <= MaxKeyID {
 				only := key.jwk
 				only.Algorithm = algorithm
 				document.Keys = append(document.Keys, only)

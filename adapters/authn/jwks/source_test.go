@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"io"
@@ -261,4 +262,32 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("read %s again: %v, error %v", again, second, err)
 		}
 	})
+}
+
+// TestForNamesOneAlgorithm: a key that suits several is there for each, and for
+// none that is not allowed.
+func TestForNamesOneAlgorithm(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: private.Public(), KeyID: "r", Use: "sig"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := set.For([]string{"ES256", "PS256", "RS256"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Keys []struct{ Alg, Kid string } }
+	if err := json.Unmarshal(named, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Keys) != 2 || got.Keys[0].Alg != "PS256" || got.Keys[1].Alg != "RS256" || got.Keys[1].Kid != "r" {
+		t.Errorf("%s", named)
+	}
 }

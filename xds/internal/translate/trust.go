@@ -3,7 +3,6 @@ package translate
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 
 	"github.com/mooring-mcp/mooring/adapters/authn"
@@ -32,15 +31,8 @@ func (t Trust) believed() []authn.TrustedIssuer {
 // what verifies them and what judges their claims reach Envoy one after the
 // other: claims must never be judged by the rules of other tokens.
 func tokenKey(i authn.TrustedIssuer, name string) string {
-	i.KeySet = nil
-	text, err := json.Marshal(struct {
-		Name  string
-		Rules authn.TrustedIssuer
-	}{name, i})
-	if err != nil {
-		panic("translate: the rules for tokens of strings cannot fail to marshal: " + err.Error())
-	}
-	sum := sha256.Sum256(text)
+	placeholder := func(name string) string { return name }
+	sum := sha256.Sum256([]byte(name + "\x00" + bearerTerm(i, "", "", placeholder, placeholder)))
 	return "bearer-" + hex.EncodeToString(sum[:8])
 }
 
