@@ -65,6 +65,7 @@ func (t *Translator) fastRoute(p contract.Policy, limits *adapters.TrafficLimits
 		contract.MetadataNamespace: {Fields: map[string]*structpb.Value{
 			routeUID:      structpb.NewStringValue(string(p.UID)),
 			routePolicy:   structpb.NewStringValue(p.Version),
+			routeCreator:  structpb.NewStringValue(p.CreatedBy),
 			routeResource: structpb.NewStringValue(t.address.Resource(p.Adapter).URI),
 		}},
 	}}

@@ -19,6 +19,7 @@ const (
 	routeUID      = "uid"
 	routePolicy   = "pv"
 	routeResource = "resource"
+	routeCreator  = "creator"
 )
 
 const (
@@ -72,7 +73,7 @@ func bearerTerm(i authn.TrustedIssuer, tokens, key string, session, route func(s
 		token + ".exp <= " + latest,
 		"(!('iat' in " + token + ") || int(" + token + ".iat) <= int(request.time) + " + leeway + ")",
 		audienceTerm(i, token, route(routeResource)),
-		roleTerm(i, token, session(contract.ClaimRole)),
+		roleTerm(i, token, session(contract.ClaimRole), creatorTerm(session, route(routeCreator))),
 	}
 	for _, required := range i.Required {
 		terms = append(terms, anyValue(at(token, required.Path), required.Values))
@@ -110,11 +111,19 @@ func audienceTerm(i authn.TrustedIssuer, token, resource string) string {
 	}
 }
 
+// creatorTerm holds that the session's principal is the adapter's creator, whose
+// id is the issuer, a bar and the subject: texts cannot be joined in Envoy.
+func creatorTerm(session func(string) string, creator string) string {
+	issuer, subject := session(contract.ClaimIssuer), session(contract.ClaimSubject)
+	return allOf(creator+".startsWith("+issuer+")", creator+".endsWith("+subject+")",
+		"size("+creator+") == size("+issuer+") + size("+subject+") + 1")
+}
+
 // roleTerm holds that the principal has the role still, or needs none, and that
 // each claim of roles has a form that the external processor takes: it refuses a
 // token with another.
-func roleTerm(i authn.TrustedIssuer, token, needed string) string {
-	has := []string{needed + " == ''"}
+func roleTerm(i authn.TrustedIssuer, token, needed, created string) string {
+	has := []string{allOf(needed+" == ''", created)}
 	if len(i.Issuer.Roles) > 0 {
 		has = append(has, needed+" in "+list(i.Issuer.Roles))
 	}
