@@ -11,7 +11,6 @@ import (
 	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -347,7 +346,7 @@ func TestNames(t *testing.T) {
 	m.take(call("echo"))
 	problems, err := testutil.GatherAndLint(m.reg)
 	if err != nil || len(problems) > 0 {
-		t.Errorf("%v, error %v", []promlint.Problem(problems), err)
+		t.Errorf("%v, error %v", problems, err)
 	}
 }
 

@@ -3,7 +3,6 @@ package trail
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -148,7 +147,7 @@ func TestOnlyMessagesThatHaveEnded(t *testing.T) {
 func TestLossIsTold(t *testing.T) {
 	kept := &log{wait: make(chan struct{}), err: errors.New("disk full")}
 	reg := prometheus.NewPedanticRegistry()
-	trail := New(kept, reg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	trail := New(kept, reg, slog.New(slog.DiscardHandler))
 	const taken = maxQueue + 3*maxBatch
 	for range taken {
 		trail.Take(entry("/adapters/a/mcp", 200, "", nil))

@@ -20,8 +20,7 @@ const message = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 // attempt is a request to one of the twins, before it is known to which: a good
 // one, as it begins.
 type attempt struct {
-	w       *world
-	adapter string
+	w *world
 
 	method, query, path string
 	body                string
@@ -65,7 +64,7 @@ func (a *attempt) render(adapter string) request {
 		a.w.t.Fatal(err)
 	}
 	text := strings.ReplaceAll(string(payload), "ADAPTER", adapter)
-	bearer := ""
+	var bearer string
 	if a.bearerText != nil {
 		bearer = a.bearerText(text)
 	} else {
