@@ -55,7 +55,7 @@ var mcpReplies = []localReply{
 	// The external processor is away or broke off.
 	{status: 500, as: 503, code: internalError, message: "The request cannot be inspected right now; try again.", retry: true},
 	{status: 503, flags: []string{"UO"}, code: internalError, message: "This adapter is at its limit of open requests; try again.", retry: true},
-	{status: 503, flags: []string{"UC", "UR"}, as: 502, code: internalError, message: "The adapter's server broke off the request."},
+	{status: 503, flags: []string{"UC", "UR"}, as: 502, code: internalError, message: "The call was lost with the adapter's server: it may have run, or not, and was not sent again. Call again only if that is safe."},
 	{status: 503, code: internalError, message: "No replica of this adapter is ready; see its status.", retry: true},
 	{status: 502, code: internalError, message: "The adapter's server gave a broken answer."},
 	{status: 504, code: internalError, message: "The request took too long."},
