@@ -113,6 +113,9 @@ type Instance struct {
 	Restarts int
 	// TemplateHash is Spec.TemplateHash of what it was started from.
 	TemplateHash string
+	// Tools are the names of its server's tools, in order, as far as it has listed
+	// them. Nil means that it has not, and empty that there are none.
+	Tools []string
 }
 
 // InstanceState is where an instance is in its life.

@@ -21,6 +21,7 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 	"github.com/mooring-mcp/mooring/bridge/internal/translate"
 )
 
@@ -33,19 +34,23 @@ type backend struct {
 }
 
 func newBackend(cfg Config, environ []string, state *health.Health, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
+	calls := tools.NewMeter(reg)
+	state.Tools = calls.List
 	if cfg.ProxyURL != "" {
-		return newRemote(cfg, environ, state, reg, log)
+		return newRemote(cfg, environ, state, calls, reg, log)
 	}
-	return newStdio(cfg, environ, state, reg, log)
+	return newStdio(cfg, environ, state, calls, reg, log)
 }
 
-func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
+func newStdio(cfg Config, environ []string, state *health.Health, calls *tools.Meter, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
 	args, err := launch.SplitArgs(cfg.Args)
 	if err != nil {
 		return nil, fmt.Errorf("MCP_ARGS: %w", err)
 	}
 	launcher := newLauncher(cfg, args, environ, log)
-	prober := probe.New(launcher.probing(cfg, state))
+	probing := launcher.probing(cfg, state)
+	probing.Learn = calls.Learn
+	prober := probe.New(probing)
 	keeper, states, err := sealed(cfg)
 	if err != nil {
 		return nil, err
@@ -59,6 +64,7 @@ func newStdio(cfg Config, environ []string, state *health.Health, reg prometheus
 		Start:        servers.sessions(),
 		Admit:        state.Admit,
 		Born:         prober.Born,
+		Tools:        calls,
 		MaxSessions:  cfg.MaxSessions,
 		MaxInFlight:  cfg.MaxInFlight,
 		IdleTimeout:  cfg.IdleTimeout,

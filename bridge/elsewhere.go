@@ -16,13 +16,14 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 	"github.com/mooring-mcp/mooring/bridge/internal/translate"
 )
 
 // newRemote serves a server elsewhere: one that speaks streamable HTTP is passed
 // through; one of the transport before that has a stream for each session, and
 // is served like a process.
-func newRemote(cfg Config, environ []string, state *health.Health, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
+func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.Meter, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
 	u, err := url.Parse(cfg.ProxyURL)
 	if err != nil {
 		return nil, errors.New("MCP_PROXY_URL is not a valid URL")
@@ -51,6 +52,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, reg prometheu
 		Bound:        translate.Bound,
 		Shared:       cfg.Process == processShared,
 		Admit:        state.Admit,
+		Tools:        calls,
 		Elsewhere:    func() int { return far.proxy.Sessions() },
 		MaxSessions:  cfg.MaxSessions,
 		MaxInFlight:  cfg.MaxInFlight,

@@ -215,6 +215,7 @@ type readiness struct {
 	Code                         int
 	State, Reason, Message       string
 	Sessions, InFlight, Restarts int
+	Tools                        []string
 }
 
 func (b *running) ready() (r readiness) {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,7 +58,7 @@ func (h *heard) options() *mcp.ClientOptions {
 
 func TestReferenceServer(t *testing.T) {
 	b := start(t, nil, func(c *Config) { c.Command = everything })
-	b.await("Ready")
+	ready := b.await("Ready")
 	h := &heard{progress: make(chan float64, 10), logs: make(chan any, 10)}
 	session := dial(t, b, h.options())
 	defer func() { _ = session.Close() }()
@@ -67,6 +68,10 @@ func TestReferenceServer(t *testing.T) {
 	tools, err := session.ListTools(t.Context(), nil)
 	if err != nil || len(tools.Tools) < 10 {
 		t.Fatalf("%d tools, %v", len(tools.Tools), err)
+	}
+	// The probe has asked for them.
+	if len(ready.Tools) != len(tools.Tools) || !slices.Contains(ready.Tools, tools.Tools[0].Name) {
+		t.Errorf("it is ready with the tools %q", ready.Tools)
 	}
 	call := func(name string, args map[string]any) *mcp.CallToolResult {
 		t.Helper()

@@ -117,7 +117,7 @@ func fakeReadiness(draining *atomic.Bool) http.Handler {
 		case gate != "" && !exists(gate):
 			state, reason = "Starting", "Starting"
 		}
-		json.NewEncoder(w).Encode(map[string]any{"state": state, "reason": reason, "message": os.Getenv("FAKE_FAIL"), "sessions": 0, "restarts": retries})
+		json.NewEncoder(w).Encode(map[string]any{"state": state, "reason": reason, "message": os.Getenv("FAKE_FAIL"), "sessions": 0, "restarts": retries, "tools": strings.Fields(os.Getenv("FAKE_TOOLS"))})
 	})
 }
 

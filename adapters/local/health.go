@@ -37,6 +37,8 @@ type health struct {
 	// restarts is how often the bridge started its server anew, failed tries
 	// included. It counts from the bridge's own start.
 	restarts int
+	// tools are the names of the server's tools. Nil means that they are not known.
+	tools []string
 	// hung: the bridge has not answered for so long that it never will.
 	hung bool
 }
@@ -106,11 +108,12 @@ func parseHealth(body []byte) (health, error) {
 	var answer struct {
 		State, Reason, Message string
 		Restarts               int
+		Tools                  []string
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return health{}, fmt.Errorf("reading the bridge's answer: %w", err)
 	}
-	h := health{state: adapters.InstanceState(answer.State), reason: answer.Reason, message: answer.Message, restarts: max(0, answer.Restarts)}
+	h := health{state: adapters.InstanceState(answer.State), reason: answer.Reason, message: answer.Message, restarts: max(0, answer.Restarts), tools: answer.Tools}
 	switch h.state {
 	case adapters.InstanceReady:
 		h.reason, h.message = "", ""

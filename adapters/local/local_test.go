@@ -219,6 +219,16 @@ func TestRestartsCountTheServersToo(t *testing.T) {
 	})
 }
 
+func TestToolsOfTheServerAreShown(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	a := w.adapter("a", 1, "FAKE_TOOLS", "echo who")
+	w.create(a)
+	if i := w.await(a, "0 Ready")[0]; !slices.Equal(i.Tools, []string{"echo", "who"}) {
+		t.Errorf("tools %q", i.Tools)
+	}
+}
+
 func TestStoreThatFailsLosesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.start()

@@ -39,7 +39,7 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func FuzzParseHealth(f *testing.F) {
-	for _, seed := range []string{`{"state":"Ready"}`, `{"state":"Failed","reason":"X","message":"y"}`, `{"state":1}`, `[]`, ``} {
+	for _, seed := range []string{`{"state":"Ready"}`, `{"state":"Failed","reason":"X","message":"y"}`, `{"state":"Ready","tools":["a"]}`, `{"state":1}`, `[]`, ``} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -65,8 +65,13 @@ func (t *table) report(id string, h health, restarts int) {
 	if r.State == adapters.InstanceDraining {
 		h.state = adapters.InstanceDraining
 	}
-	if r.State == h.state && r.Reason == h.reason && r.Message == h.message && r.Restarts == restarts {
+	// What is known of the tools holds while a bridge starts anew.
+	listed := h.tools != nil && (r.Tools == nil || !slices.Equal(r.Tools, h.tools))
+	if r.State == h.state && r.Reason == h.reason && r.Message == h.message && r.Restarts == restarts && !listed {
 		return // as nearly always: each replica reports every two seconds
+	}
+	if listed {
+		r.Tools = h.tools
 	}
 	if r.State != h.state {
 		r.State, r.Since = h.state, time.Now()

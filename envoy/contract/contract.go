@@ -70,14 +70,20 @@ const (
 	// request is counted by. Envoy logs such requests to the external processor:
 	// again and again while they are open, and when they have ended.
 	MetadataLease = "lease"
+	// ListedYes and ListedNo are values of MetadataListed.
+	ListedYes = "yes"
+	ListedNo  = "no"
 	// VerdictAllow is the verdict on what goes on.
 	VerdictAllow = "allow"
 	// Further keys of MetadataNamespace: the JSON-RPC method, the tool that is
 	// called, the era, and hashes of who asks and of the session. Those that are
 	// unknown are absent.
-	MetadataAdapter   = "adapter"
-	MetadataMethod    = "method"
-	MetadataTool      = "tool"
+	MetadataAdapter = "adapter"
+	MetadataMethod  = "method"
+	MetadataTool    = "tool"
+	// MetadataListed says whether the tool is one that the server has listed:
+	// ListedYes or ListedNo. It is absent where that is not known.
+	MetadataListed    = "listed"
 	MetadataEra       = "era"
 	MetadataPrincipal = "principal"
 	MetadataSession   = "session"
@@ -128,6 +134,10 @@ type Policy struct {
 	Limits *adapters.TrafficLimits `json:"limits,omitempty"`
 	// Upstream is what reaches the server of who calls. Nil means nothing.
 	Upstream *adapters.UpstreamAuth `json:"upstream,omitempty"`
+	// ToolNames are the names of the adapter's tools, at most 200: those that
+	// metrics show. No request is judged by them, and Version does not depend on
+	// them. Nil means that they are not known.
+	ToolNames []string `json:"toolNames,omitzero"`
 	// Route is which of the adapter's routes matched.
 	Route Route `json:"route"`
 }

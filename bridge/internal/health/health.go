@@ -49,6 +49,9 @@ type Status struct {
 type Health struct {
 	// Mask takes secrets out of messages. Nil takes out nothing.
 	Mask *mask.Mask
+	// Tools are the names of the server's tools; nil means that they are not
+	// known. Nil means that they never are.
+	Tools func() []string
 
 	mu       sync.Mutex
 	status   Status
@@ -121,6 +124,10 @@ func Live(w http.ResponseWriter, _ *http.Request) {
 func (h *Health) Serve(load func() Load) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		s, l := h.Status(), load()
+		var tools []string
+		if h.Tools != nil {
+			tools = h.Tools()
+		}
 		h.mu.Lock()
 		restarts := h.restarts
 		h.mu.Unlock()
@@ -132,12 +139,13 @@ func (h *Health) Serve(load func() Load) http.HandlerFunc {
 		w.WriteHeader(code)
 		// Servers' last words may be invalid UTF-8, which is replaced.
 		_ = json.MarshalWrite(w, struct {
-			State    State  `json:"state"`
-			Reason   string `json:"reason"`
-			Message  string `json:"message"`
-			Sessions int    `json:"sessions"`
-			InFlight int    `json:"inFlight"`
-			Restarts int    `json:"restarts"`
-		}{s.State, s.Reason, s.Message, l.Sessions, l.InFlight, restarts}, jsontext.AllowInvalidUTF8(true))
+			State    State    `json:"state"`
+			Reason   string   `json:"reason"`
+			Message  string   `json:"message"`
+			Sessions int      `json:"sessions"`
+			InFlight int      `json:"inFlight"`
+			Restarts int      `json:"restarts"`
+			Tools    []string `json:"tools,omitzero"`
+		}{s.State, s.Reason, s.Message, l.Sessions, l.InFlight, restarts, tools}, jsontext.AllowInvalidUTF8(true))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
 // cancelGrace is how long a cancelled request may still be answered.
@@ -127,7 +128,7 @@ func (s *session) abandon(c *call) {
 	taken := s.take(c)
 	s.mu.Unlock()
 	if taken {
-		s.h.metrics.answered(c, outcomeCancelled)
+		s.h.metrics.answered(c, tools.Cancelled)
 		c.stream.finish()
 		s.completed(c)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
 // Child is one server process. Receive is called by one goroutine only.
@@ -66,6 +67,9 @@ type Config struct {
 	// Born is told of each session whether its server answered initialize
 	// (true), or ended by itself before it did. Nil means nobody.
 	Born func(ok bool)
+	// Tools counts calls of tools, and learns what tools there are. Nil means that
+	// the Handler has its own, with New's registerer.
+	Tools *tools.Meter
 	// Elsewhere is how many sessions there are that others serve, for the gauge of
 	// open sessions. Nil means none.
 	Elsewhere func() int
@@ -160,7 +164,10 @@ type Handler struct {
 func New(cfg Config, reg prometheus.Registerer) *Handler {
 	h := &Handler{cfg: cfg.withDefaults(), sessions: make(map[string]*session), running: true, begun: strings.ToLower(rand.Text()[:6]), name: rand.Text()}
 	h.workers.all = make(map[workerKey]*worker)
-	h.metrics = newMetrics(reg, func() int { return h.Sessions() + h.cfg.Elsewhere() })
+	if h.cfg.Tools == nil {
+		h.cfg.Tools = tools.NewMeter(reg)
+	}
+	h.metrics = newMetrics(reg, h.cfg.Tools, func() int { return h.Sessions() + h.cfg.Elsewhere() })
 	return h
 }
 

@@ -72,7 +72,7 @@ func (s *session) answer(m jsonrpc.Message, line []byte) {
 		s.note(c)
 	}
 
-	s.h.metrics.answered(c, outcomeOf(m))
+	s.h.metrics.heard(c, m, line)
 	if birth && !m.Failed {
 		if !c.own() {
 			s.h.metrics.session("started")

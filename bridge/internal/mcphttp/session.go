@@ -7,6 +7,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
 // ending says why a session ends: the event that is counted, and what the calls
@@ -153,7 +154,7 @@ func (s *session) end(why ending) bool {
 
 	s.h.forget(s, why.event)
 	for _, c := range calls {
-		s.h.metrics.answered(c, outcomeLost)
+		s.h.metrics.answered(c, tools.Lost)
 		c.stream.append(jsonrpc.ErrorResponse(c.msg.RawID, jsonrpc.CodeInternal, why.message), true)
 	}
 	for _, st := range streams {

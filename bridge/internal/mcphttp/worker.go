@@ -160,7 +160,7 @@ func (wk *worker) answer(m jsonrpc.Message, line []byte) {
 	if c == nil {
 		return
 	}
-	wk.h.metrics.answered(c, outcomeOf(m))
+	wk.h.metrics.heard(c, m, line)
 	if c.msg.Method == jsonrpc.MethodToolsList && !m.Failed {
 		wk.tools.learn(m.At.Result.Of(line))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
 // workerKey says who shares a process in the modern era: the requests of one
@@ -187,7 +188,7 @@ func (wk *worker) cancel(c *call, reason string) {
 	if !wk.take(c) {
 		return
 	}
-	wk.h.metrics.answered(c, outcomeCancelled)
+	wk.h.metrics.answered(c, tools.Cancelled)
 	// An error means that the process is about to end.
 	_ = wk.child.Send(jsonrpc.Call(nil, jsonrpc.MethodCancelled, []byte(`{"requestId":`+string(c.id)+`,"reason":"`+reason+`"}`)))
 }
@@ -204,7 +205,7 @@ func (wk *worker) end(message string) bool {
 	wk.calls = nil
 	wk.mu.Unlock()
 	for _, c := range calls {
-		wk.h.metrics.answered(c, outcomeLost)
+		wk.h.metrics.answered(c, tools.Lost)
 		c.stream.append(jsonrpc.ErrorResponse(c.msg.RawID, jsonrpc.CodeInternal, message), true)
 	}
 	close(wk.gone)

@@ -10,12 +10,14 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/stdio"
 )
 
-// shake sends the message and waits for its answer.
-func shake(child *stdio.Child, hello string) reply {
-	// A server that ends at once may do so before it reads; then how it ended
-	// says more than that it could not be written to.
-	if err := child.Send([]byte(hello)); err != nil && !errors.Is(err, stdio.ErrEnded) {
-		return reply{err: err}
+// shake sends messages, the last of which is a request, and waits for its answer.
+func shake(child *stdio.Child, hello ...string) reply {
+	for _, message := range hello {
+		// A server that ends at once may do so before it reads; then how it ended
+		// says more than that it could not be written to.
+		if err := child.Send([]byte(message)); err != nil && !errors.Is(err, stdio.ErrEnded) {
+			return reply{err: err}
+		}
 	}
 	for {
 		line, _, err := child.Receive()

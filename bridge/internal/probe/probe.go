@@ -35,6 +35,19 @@ const discover = `{"jsonrpc":"2.0","id":"probe","method":"server/discover","para
 	`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},` +
 	`"io.modelcontextprotocol/clientInfo":{"name":"mooring-bridge","version":"1"}}}}`
 
+// What is asked once the server has answered, in each era.
+const (
+	initialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+	listLegacy  = `{"jsonrpc":"2.0","id":"tools","method":"tools/list"}`
+	listModern  = `{"jsonrpc":"2.0","id":"tools","method":"tools/list","params":{"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},` +
+		`"io.modelcontextprotocol/clientInfo":{"name":"mooring-bridge","version":"1"}}}}`
+)
+
+// listTimeout is how long a server that works may take to list its tools. What
+// it lists later is learned from what clients ask.
+const listTimeout = 3 * time.Second
+
 // Config is what a Prober works with.
 type Config struct {
 	// Start starts the command. Required.
@@ -52,6 +65,9 @@ type Config struct {
 	// MinBackoff and MaxBackoff bound the time between tries. Zero means 2 s and
 	// 60 s.
 	MinBackoff, MaxBackoff time.Duration
+	// Learn is told of the server's answer to tools/list. Nil means that it is not
+	// asked for its tools.
+	Learn func(result []byte)
 	// NPMLogs is a folder of the prober's own where Start makes npm write its
 	// logs. Empty means that they are not read.
 	NPMLogs string

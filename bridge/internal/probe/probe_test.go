@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,13 +26,20 @@ const answering = `read line; case "$line" in *discover*) echo '{"jsonrpc":"2.0"
 
 func probing(t *testing.T, script string, args ...string) (*probe.Prober, *health.Health) {
 	t.Helper()
+	return probingWith(t, func(*probe.Config) {}, script, args...)
+}
+
+func probingWith(t *testing.T, change func(*probe.Config), script string, args ...string) (*probe.Prober, *health.Health) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	runner := stdio.NewRunner(stdio.Command{Name: "sh", Args: append([]string{"-c", script, "sh"}, args...), Env: os.Environ(), Log: log})
 	h := &health.Health{}
-	p := probe.New(probe.Config{
+	cfg := probe.Config{
 		Start: func() (*stdio.Child, error) { return runner.Start() }, Health: h,
 		MinBackoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Log: log,
-	})
+	}
+	change(&cfg)
+	p := probe.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- runner.Run(ctx) }()
@@ -124,4 +132,31 @@ func TestGarbageBeforeTheAnswer(t *testing.T) {
 	await(t, h, "failed", func(s health.Status) bool {
 		return s.Reason == health.ReasonHandshakeFailed && strings.Contains(s.Message, "it wrote last: hello")
 	})
+}
+
+// TestToolsAreLearnt: the server is ready with the names of its tools, and
+// without them where it does not list any.
+func TestToolsAreLearnt(t *testing.T) {
+	const (
+		begin = `read line; case "$line" in `
+		no    = `*) echo '{"jsonrpc":"2.0","id":"probe","error":{"code":-32601,"message":"what?"}}'; exit;; esac; `
+		list  = `read line; echo '{"jsonrpc":"2.0","id":"tools","result":{"tools":[]}}'; read line`
+	)
+	for name, test := range map[string]struct{ script, want string }{
+		"legacy": {begin + `*initialize*) echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}';; ` + no + `read line; ` + list, `{"tools":[]}`},
+		"modern": {begin + `*discover*) echo '{"jsonrpc":"2.0","id":"probe","result":{"supportedVersions":["2026-07-28"]}}';; ` + no + list, `{"tools":[]}`},
+		"refuses": {begin + `*initialize*) echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}';; ` + no +
+			`echo '{"jsonrpc":"2.0","id":"tools","error":{"code":-32601,"message":"what?"}}'; read line`, ""},
+		"ends": {begin + `*initialize*) echo '{"jsonrpc":"2.0","id":"probe","result":{"protocolVersion":"2025-06-18"}}';; ` + no, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var learnt atomic.Value
+			learnt.Store("")
+			_, h := probingWith(t, func(c *probe.Config) { c.Learn = func(result []byte) { learnt.Store(string(result)) } }, test.script)
+			await(t, h, "ready", func(s health.Status) bool { return s.State == health.Ready })
+			if got := learnt.Load(); got != test.want {
+				t.Errorf("learnt %q, want %q", got, test.want)
+			}
+		})
+	}
 }

@@ -41,10 +41,16 @@ type attempt struct {
 	start    starter
 	hello    string
 	patience time.Duration
+	// list are the messages that ask a server that works for its tools. None means
+	// that it is not asked.
+	list []string
 	// hopeless is asked each second whether to give up before that. Nil means no.
 	hopeless func(since time.Duration) bool
 	shortcut Shortcut // asked when the server has answered; nil means none
 }
+
+// lists reports whether the server is to be asked for its tools.
+func (a attempt) lists(cfg Config) bool { return cfg.Learn != nil && len(a.list) > 0 }
 
 // outcome is what came of an attempt.
 type outcome struct {
@@ -71,7 +77,11 @@ func (p *Prober) once(ctx context.Context) health.Status {
 		return legacy.status
 	}
 	start := p.shortest(ctx, legacy)
-	modern := p.try(ctx, attempt{start: start, hello: discover, patience: min(p.cfg.Timeout, discoverTimeout)})
+	second := attempt{start: start, hello: discover, patience: min(p.cfg.Timeout, discoverTimeout)}
+	if !legacy.works() {
+		second.list = []string{listModern}
+	}
+	modern := p.try(ctx, second)
 	eras := Eras{Legacy: legacy.works(), Modern: modern.works()}
 	if !eras.Legacy && !eras.Modern {
 		return legacy.status
@@ -84,7 +94,9 @@ func (p *Prober) once(ctx context.Context) health.Status {
 // begin starts the command for the first time, which fetches what it needs; or,
 // where nothing can be fetched, with what there is.
 func (p *Prober) begin(ctx context.Context) outcome {
-	online := attempt{start: p.cfg.Start, hello: initialize, patience: p.cfg.Timeout, shortcut: p.cfg.Shortcut}
+	online := attempt{
+		start: p.cfg.Start, hello: initialize, list: []string{initialized, listLegacy}, patience: p.cfg.Timeout, shortcut: p.cfg.Shortcut,
+	}
 	if p.cfg.StartOffline == nil {
 		return p.try(ctx, online)
 	}
@@ -98,7 +110,9 @@ func (p *Prober) begin(ctx context.Context) outcome {
 		return first
 	}
 	p.cfg.Health.Set(first.status)
-	second := p.try(ctx, attempt{start: p.cfg.StartOffline, hello: initialize, patience: p.cfg.Timeout, shortcut: p.cfg.Shortcut})
+	offline := online
+	offline.start, offline.hopeless = p.cfg.StartOffline, nil
+	second := p.try(ctx, offline)
 	switch {
 	case ctx.Err() != nil || second.works() || second.refused:
 		p.cfg.Log.Warn("the package could not be fetched: the server runs as it was fetched before", "detail", first.status.Message)
@@ -141,11 +155,15 @@ func (p *Prober) try(ctx context.Context, a attempt) outcome {
 	if err != nil {
 		return outcome{status: failed(health.ReasonCommandNotFound, err.Error())}
 	}
-	replies := make(chan reply, 1)
+	replies := make(chan reply, 2) // to hello, and to list
 	read, judged := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
-		replies <- shake(child, a.hello)
+		hello := shake(child, a.hello)
+		replies <- hello
+		if hello.err == nil && !hello.m.Failed && a.lists(p.cfg) {
+			replies <- shake(child, a.list...)
+		}
 		<-judged
 		for {
 			if _, _, err := child.Receive(); err != nil {
@@ -169,7 +187,11 @@ func (p *Prober) try(ctx context.Context, a attempt) outcome {
 		case <-ctx.Done():
 			return outcome{}
 		case r := <-replies:
-			return p.answered(a, child, r)
+			o := p.answered(a, child, r)
+			if o.works() && a.lists(p.cfg) {
+				p.learn(ctx, replies)
+			}
+			return o
 		case <-timeout.C:
 			return outcome{status: failed(health.ReasonStartTimeout, fmt.Sprintf("the server did not answer initialize within %v%s%s",
 				a.patience, readNPM(p.cfg.NPMLogs).activity(), lastWords(child)))}
@@ -179,6 +201,22 @@ func (p *Prober) try(ctx context.Context, a attempt) outcome {
 				return outcome{status: failed(health.ReasonStartTimeout, "the package registry does not answer"+lastWords(child))}
 			}
 		}
+	}
+}
+
+// learn waits for a server that works to list its tools. One that does not works
+// all the same.
+func (p *Prober) learn(ctx context.Context, replies <-chan reply) {
+	timeout := time.NewTimer(listTimeout)
+	defer timeout.Stop()
+	select {
+	case r := <-replies:
+		if r.err == nil && !r.m.Failed {
+			p.cfg.Learn(r.m.At.Result.Of(r.line))
+		}
+	case <-timeout.C:
+		p.cfg.Log.Info("the server does not list its tools now")
+	case <-ctx.Done():
 	}
 }
 

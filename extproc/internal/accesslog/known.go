@@ -16,6 +16,9 @@ type Known struct {
 	Adapter string
 	// Method and Tool are the message's, as the client wrote them.
 	Method, Tool string
+	// Listed is contract.ListedYes or contract.ListedNo, or empty where it is not
+	// known whether the server has the tool.
+	Listed string
 	// Era is legacy or modern.
 	Era string
 	// Session and Principal are hashes, and Who is the Principal.ID.
@@ -43,7 +46,7 @@ func KnownOf(entry *dataaccesslogv3.HTTPAccessLogEntry) (Known, bool) {
 	}
 	return Known{
 		Adapter: adapter, Method: field(contract.MetadataMethod), Tool: field(contract.MetadataTool),
-		Era: field(contract.MetadataEra), Session: field(contract.MetadataSession),
+		Listed: field(contract.MetadataListed), Era: field(contract.MetadataEra), Session: field(contract.MetadataSession),
 		Principal: field(contract.MetadataPrincipal), Who: field(contract.MetadataWho), Verdict: field(contract.MetadataVerdict),
 	}, true
 }

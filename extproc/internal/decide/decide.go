@@ -85,6 +85,9 @@ type Field struct{ Name, Value string }
 // unknown, or do not apply.
 type Metadata struct {
 	Adapter, Method, Tool, Principal, Session string
+	// Listed is contract.ListedYes where the server has listed the tool, and
+	// contract.ListedNo where it has not.
+	Listed string
 	// Who is the Principal.ID of who asks, and Principal its hash.
 	Who string
 	Era Era
@@ -254,6 +257,7 @@ func (r *Request) metadata(verdict string) Metadata {
 	}
 	if r.message.Method == methodCallTool {
 		m.Tool = bounded(r.message.Name)
+		m.Listed = r.policy.isListed(r.message.Name)
 	}
 	return m
 }

@@ -100,6 +100,29 @@ func judgeAll(t *testing.T, p contract.Policy, head Head, message inspect.Messag
 	return r, j.Body(r, message, err)
 }
 
+// TestListedTools: a call says whether the server has listed its tool, where that
+// is known.
+func TestListedTools(t *testing.T) {
+	call := inspect.Message{Kind: inspect.Request, ID: []byte("1"), Method: "tools/call", Name: "echo"}
+	for _, test := range []struct {
+		tools []string
+		want  string
+	}{{nil, ""}, {[]string{}, contract.ListedNo}, {[]string{"who"}, contract.ListedNo}, {[]string{"echo", "who"}, contract.ListedYes}} {
+		p := policy
+		p.ToolNames = test.tools
+		sent, err := contract.DecodePolicy(p.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, d := judgeAll(t, sent, post("Mcp-Session-Id", "good"), call, nil); d.Metadata.Listed != test.want || d.Metadata.Tool != "echo" {
+			t.Errorf("%q: %+v", test.tools, d.Metadata)
+		}
+		if _, d := judgeAll(t, sent, post("Mcp-Session-Id", "good"), list, nil); d.Metadata.Listed != "" {
+			t.Errorf("%q, another method: %+v", test.tools, d.Metadata)
+		}
+	}
+}
+
 // TestOrder holds which of several faults is answered.
 func TestOrder(t *testing.T) {
 	const anns = "X-Dev-UserId"

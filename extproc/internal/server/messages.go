@@ -127,6 +127,7 @@ func dynamicMetadata(m decide.Metadata) *structpb.Struct {
 	all := [...]decide.Field{
 		{Name: contract.MetadataAdapter, Value: m.Adapter}, {Name: contract.MetadataMethod, Value: m.Method},
 		{Name: contract.MetadataTool, Value: m.Tool}, {Name: contract.MetadataEra, Value: string(m.Era)},
+		{Name: contract.MetadataListed, Value: m.Listed},
 		{Name: contract.MetadataWho, Value: m.Who}, {Name: contract.MetadataPrincipal, Value: m.Principal},
 		{Name: contract.MetadataSession, Value: m.Session},
 		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},

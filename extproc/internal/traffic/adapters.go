@@ -4,14 +4,18 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 const (
 	// maxAdapters bounds those that have series. Further ones count as none.
 	maxAdapters = 10_000
-	// maxTools bounds the tools of an adapter that have series: the first that
-	// an answer of 2xx was had for. Further ones are "other".
-	maxTools = 50
+	// maxListed bounds the tools of an adapter that have series, of those that its
+	// server has listed; and maxTools, where that is not known, the first that an
+	// answer of 2xx was had for. Further ones are "other".
+	maxListed = 200
+	maxTools  = 50
 	// maxSessions and maxStreams bound what is remembered of all adapters.
 	maxSessions = 100_000
 	maxStreams  = 100_000
@@ -101,13 +105,25 @@ func (a *adapter) tool(r record) string {
 	if r.method != "tools/call" {
 		return ""
 	}
-	if !a.tools[r.tool] && r.tool != "" && r.code/100 == 2 && len(a.tools) < maxTools {
+	if r.tool != "" && len(a.tools) < r.roomForTools() {
 		a.tools[r.tool] = true
 	}
 	if a.tools[r.tool] {
 		return r.tool
 	}
 	return labelOther
+}
+
+// roomForTools is how many tools of an adapter may have series if this one's is
+// new.
+func (r record) roomForTools() int {
+	switch {
+	case r.listed == contract.ListedYes:
+		return maxListed
+	case r.listed == "" && r.code/100 == 2:
+		return maxTools
+	}
+	return 0
 }
 
 // Opened notes that a stream of the adapter was let through: the request of that

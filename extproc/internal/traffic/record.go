@@ -22,6 +22,9 @@ type record struct {
 	// method, tool and era are labels but for the tool, which is as the client
 	// wrote it.
 	method, tool, era string
+	// listed says whether the server has the tool, in the words of
+	// contract.MetadataListed.
+	listed string
 	// session is the hash of a session that was verified, or empty.
 	session string
 	// code is the status of the answer; zero means that there was none.
@@ -46,6 +49,7 @@ func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
 		method:   methodLabel(request.GetRequestMethod(), known.Method, known.Verdict),
 		adapter:  known.Adapter,
 		tool:     known.Tool,
+		listed:   known.Listed,
 		era:      eraLabel(known.Era),
 		session:  known.Session,
 		code:     response.GetResponseCode().GetValue(),

@@ -27,7 +27,7 @@ type asked struct {
 	id, route, path            string
 	http                       corev3.RequestMethod
 	method, tool, era, verdict string
-	session, trace             string
+	session, trace, listed     string
 	code                       uint32
 	open                       bool
 	flags                      *dataaccesslogv3.ResponseFlags
@@ -37,7 +37,7 @@ func (a asked) entry() *dataaccesslogv3.HTTPAccessLogEntry {
 	fields := map[string]*structpb.Value{}
 	for name, value := range map[string]string{
 		contract.MetadataMethod: a.method, contract.MetadataTool: a.tool, contract.MetadataEra: a.era,
-		contract.MetadataVerdict: a.verdict, contract.MetadataSession: a.session,
+		contract.MetadataVerdict: a.verdict, contract.MetadataSession: a.session, contract.MetadataListed: a.listed,
 	} {
 		if value != "" {
 			fields[name] = structpb.NewStringValue(value)
@@ -215,6 +215,36 @@ func TestSeriesStayFlat(t *testing.T) {
 		t.Errorf("%d series became %d; of tools there are %d", before, after, first)
 	}
 	t.Logf("%d series", after)
+}
+
+// TestToolsThatTheServerLists: where it is known what tools there are, no other
+// has series, whatever answers it gets; and those are shown however they are
+// answered.
+func TestToolsThatTheServerLists(t *testing.T) {
+	m := newMeter()
+	unlisted := call("").entry()
+	fields := unlisted.GetCommonProperties().GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()
+	fields[contract.MetadataListed] = structpb.NewStringValue(contract.ListedNo)
+	for i := range 100_000 {
+		fields[contract.MetadataTool] = structpb.NewStringValue(fmt.Sprintf("hostile%d", i))
+		m.Take(unlisted)
+		m.drain()
+	}
+	denied := call("echo")
+	denied.code, denied.listed = 403, contract.ListedYes
+	m.take(denied)
+	m.want(t, `
+		mooring_tool_requests_total{adapter="a",code="200",tool="other"} 100000
+		mooring_tool_requests_total{adapter="a",code="403",tool="echo"} 1
+	`, "mooring_tool_requests_total")
+	for i := range 2 * maxListed { // of one release after the other
+		listed := call(fmt.Sprintf("tool%d", i))
+		listed.listed = contract.ListedYes
+		m.take(listed)
+	}
+	if n, err := testutil.GatherAndCount(m.reg, "mooring_tool_requests_total"); err != nil || n != maxListed+1 {
+		t.Errorf("%d series, error %v", n, err)
+	}
 }
 
 // TestAdaptersAreBounded: routes are the control plane's, and still there is a

@@ -14,6 +14,7 @@ import (
 type row struct {
 	adapter    adapters.Adapter
 	instances  []adapters.Instance
+	tools      []string
 	translated *translate.Adapter
 	fault      string
 	prints     map[resourcev3.Type]string
@@ -28,8 +29,8 @@ func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapte
 	out := make([]row, 0, len(list))
 	last := make(map[adapters.UID]row, len(list))
 	for _, a := range list {
-		e := translate.Entry{Adapter: a, Instances: instances[a.ID]}
 		r, ok := l.last[a.ID]
+		e := translate.Entry{Adapter: a, Instances: instances[a.ID], Tools: toolsOf(instances[a.ID], r.tools)}
 		if !ok || !r.isOf(e) {
 			r = l.translate(e)
 		}
@@ -43,13 +44,31 @@ func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapte
 // isOf reports whether e would give the same row.
 func (r row) isOf(e translate.Entry) bool {
 	return r.adapter.ID == e.Adapter.ID && r.adapter.Revision != "" && r.adapter.Revision == e.Adapter.Revision &&
+		(r.tools == nil) == (e.Tools == nil) && slices.Equal(r.tools, e.Tools) &&
 		slices.EqualFunc(r.instances, e.Instances, func(a, b adapters.Instance) bool {
 			return a.ID == b.ID && a.Address == b.Address && a.State == b.State
 		})
 }
 
+// toolsOf are the names of the tools of all instances, in order. While none has
+// listed any they are the last that were known: a replica that is replaced is no
+// reason to change routes.
+func toolsOf(instances []adapters.Instance, last []string) []string {
+	var names []string
+	for _, i := range instances {
+		if i.Tools != nil {
+			names = append(slices.Grow(names, 1), i.Tools...)
+		}
+	}
+	if names == nil {
+		return last
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func (l *Loop) translate(e translate.Entry) row {
-	out := row{adapter: e.Adapter, instances: e.Instances}
+	out := row{adapter: e.Adapter, instances: e.Instances, tools: e.Tools}
 	a, err := l.config.Translator.Adapter(e)
 	if err == nil {
 		out.prints, err = printsOf(a)

@@ -275,6 +275,39 @@ func TestTrialsFindTheCulprits(t *testing.T) {
 	})
 }
 
+// TestToolsChangeRoutesSeldom: Envoy is told of the names of tools when they
+// change, and not when a replica is replaced.
+func TestToolsChangeRoutesSeldom(t *testing.T) {
+	b := newBench(t)
+	a := b.add("one")
+	routes := func(instances ...adapters.Instance) string {
+		for i := range instances {
+			instances[i].ID, instances[i].Address, instances[i].State = fmt.Sprint(i), fmt.Sprintf("/%d", i), adapters.InstanceReady
+		}
+		b.deployer.SetInstances(a.ID, instances...)
+		b.makeRound()
+		return b.state.published.routes()
+	}
+	unknown := routes(adapters.Instance{})
+	known := routes(adapters.Instance{Tools: []string{"echo", "who"}})
+	if known == unknown {
+		t.Error("the names of tools do not come into the routes")
+	}
+	for name, instances := range map[string][]adapters.Instance{
+		"another replica": {{Tools: []string{"echo", "who"}}, {Tools: []string{"who"}}},
+		"replaced":        {{}},
+		"none is left":    {},
+		"other order":     {{Tools: []string{"who"}}, {Tools: []string{"echo"}}},
+	} {
+		if routes(instances...) != known {
+			t.Errorf("%s: the routes changed", name)
+		}
+	}
+	if routes(adapters.Instance{Tools: []string{}}) == known || routes(adapters.Instance{Tools: []string{"echo"}}) == known {
+		t.Error("names that go stay in the routes")
+	}
+}
+
 func TestRouteHistoryIsBounded(t *testing.T) {
 	s := newState()
 	for i := range 3 * routeHistory {

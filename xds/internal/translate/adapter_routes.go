@@ -31,9 +31,13 @@ const (
 	modernVersions = `2026-07-(2[89]|3[01])|2026-(0[89]|1[0-2])-[0-9]{2}|20(2[7-9]|[3-9][0-9])-[0-9]{2}-[0-9]{2}`
 )
 
-// adapterRoutes are the routes of a's endpoint; the first that matches serves.
-func (t *Translator) adapterRoutes(a adapters.Adapter) *routev3.RouteList {
+// adapterRoutes are the routes of the endpoint of a, which has these tools; the
+// first that matches serves.
+func (t *Translator) adapterRoutes(a adapters.Adapter, tools []string) *routev3.RouteList {
 	policy := policyOf(a)
+	// Not in the version: which tools there are is nothing that requests are judged
+	// by, and sessions are to stay with Envoy when one is added.
+	policy.ToolNames = bounded(tools)
 	routes := []*routev3.Route{
 		t.sessionRoute(policy),
 		t.modernRoute(policy, a.Affinity),
@@ -215,6 +219,24 @@ func policyOf(a adapters.Adapter) contract.Policy {
 	}
 	p.Version = digest(p)
 	return p
+}
+
+const (
+	// maxToolNames and maxToolBytes bound the names that a policy has, since each
+	// request brings it to the external processor.
+	maxToolNames = 200
+	maxToolBytes = 4 << 10
+)
+
+// bounded are the names that come first and fit.
+func bounded(names []string) []string {
+	size := 0
+	for i, name := range names {
+		if size += len(name); i >= maxToolNames || size > maxToolBytes {
+			return names[:i]
+		}
+	}
+	return names
 }
 
 // digest changes whenever anything in p does: 16 hex characters.

@@ -28,6 +28,9 @@ import (
 type Entry struct {
 	Adapter   adapters.Adapter
 	Instances []adapters.Instance
+	// Tools are the names of the adapter's tools, of which the external processor
+	// is told the first 200 that fit. Nil means that they are not known.
+	Tools []string
 }
 
 // Adapter is the configuration of one adapter. It is not changed once made.
@@ -86,7 +89,7 @@ func (t *Translator) Adapter(e Entry) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("translating adapter %q: %w", e.Adapter.Name, err)
 	}
-	routes := t.adapterRoutes(e.Adapter)
+	routes := t.adapterRoutes(e.Adapter, e.Tools)
 	a := &Adapter{
 		UID:       e.Adapter.ID,
 		Name:      e.Adapter.Name,
