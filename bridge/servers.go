@@ -37,7 +37,7 @@ func (s *servers) sessions() func() (mcphttp.Child, error) {
 	if s.cfg.Process != processShared {
 		return s.legacy
 	}
-	pool := shared.NewPool(func() (shared.Child, error) { return s.legacy() }, s.log)
+	pool := shared.NewPool(func() (shared.Child, error) { return s.legacy() }, s.cfg.SessionLifetime, s.log)
 	return func() (mcphttp.Child, error) { return pool.Join() }
 }
 

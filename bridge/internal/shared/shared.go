@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -35,23 +36,27 @@ const hello = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocol
 
 // Pool hands out parts of one process.
 type Pool struct {
-	start func() (Child, error)
-	log   *slog.Logger
+	start    func() (Child, error)
+	lifetime time.Duration
+	log      *slog.Logger
 
 	mu  sync.Mutex
 	now *process
 }
 
-// NewPool returns a Pool of processes that start starts, one at a time.
-func NewPool(start func() (Child, error), log *slog.Logger) *Pool {
-	return &Pool{start: start, log: log}
+// NewPool returns a Pool of processes that start starts, one at a time. One that
+// is older than lifetime gets no further part, and ends with those that it has:
+// their sessions are bounded in the same way. Zero means no bound.
+func NewPool(start func() (Child, error), lifetime time.Duration, log *slog.Logger) *Pool {
+	return &Pool{start: start, lifetime: lifetime, log: log}
 }
 
-// Join returns a part of the process, which is started when there is none.
+// Join returns a part of the process, which is started when there is none, or
+// only one that is too old.
 func (p *Pool) Join() (*Part, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.now != nil {
+	if p.now != nil && (p.lifetime == 0 || time.Since(p.now.born) <= p.lifetime) {
 		if part := p.now.join(); part != nil {
 			return part, nil
 		}
@@ -70,6 +75,7 @@ func (p *Pool) Join() (*Part, error) {
 // process is one real process, with those who use it.
 type process struct {
 	child Child
+	born  time.Time
 	log   *slog.Logger
 	done  chan struct{} // closed when it has ended
 
@@ -93,7 +99,7 @@ type call struct {
 
 func newProcess(child Child, log *slog.Logger) *process {
 	return &process{
-		child: child, log: log, done: make(chan struct{}),
+		child: child, born: time.Now(), log: log, done: make(chan struct{}),
 		parts: make(map[*Part]bool), calls: make(map[jsonrpc.ID]*call),
 	}
 }

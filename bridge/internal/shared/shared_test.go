@@ -73,7 +73,7 @@ func send(t *testing.T, p *shared.Part, message string) {
 func two(t *testing.T) (f *fake, a, b *shared.Part) {
 	t.Helper()
 	f = newFake()
-	pool := shared.NewPool(func() (shared.Child, error) { return f, nil }, slog.New(slog.DiscardHandler))
+	pool := shared.NewPool(func() (shared.Child, error) { return f, nil }, 0, slog.New(slog.DiscardHandler))
 	var parts [2]*shared.Part
 	for i := range parts {
 		part, err := pool.Join()
@@ -170,5 +170,42 @@ func TestTheLastOneEndsTheProcess(t *testing.T) {
 	<-f.stopped
 	if got := b.Ending(); got != "exited with code 7" {
 		t.Errorf("it %s", got)
+	}
+}
+
+// TestLifetime: sessions that begin when the process is too old get another one;
+// the old one ends with the sessions that it has.
+func TestLifetime(t *testing.T) {
+	const lifetime = 20 * time.Millisecond
+	var all []*fake
+	pool := shared.NewPool(func() (shared.Child, error) {
+		all = append(all, newFake())
+		return all[len(all)-1], nil
+	}, lifetime, slog.New(slog.DiscardHandler))
+	join := func() *shared.Part {
+		part, err := pool.Join()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(part.Stop)
+		return part
+	}
+	old := join()
+	<-time.After(lifetime + time.Millisecond)
+	join()
+	if len(all) != 2 {
+		t.Fatalf("there were %d processes", len(all))
+	}
+	all[0].expect(t, `"method":"initialize"`)
+	send(t, old, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
+	all[0].expect(t, "tools/call")
+	all[0].out <- `{"jsonrpc":"2.0","id":1,"result":{}}`
+	receive(t, old, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	old.Stop()
+	<-all[0].stopped
+	select {
+	case <-all[1].stopped:
+		t.Error("the new process is stopped")
+	default:
 	}
 }
