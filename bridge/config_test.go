@@ -2,11 +2,14 @@ package main
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/mooring-mcp/mooring/adapters/launch"
 )
 
 func TestValidate(t *testing.T) {
@@ -75,6 +78,19 @@ func TestByteSize(t *testing.T) {
 	for _, text := range []string{"", "4MB", "x", "9999999999999GiB"} {
 		if err := new(ByteSize).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+// TestOperatorsLimitsAreSettings: what deployers hand on is what a bridge reads.
+func TestOperatorsLimitsAreSettings(t *testing.T) {
+	var read []string
+	for field := range reflect.TypeFor[Config]().Fields() {
+		read = append(read, field.Tag.Get("env"))
+	}
+	for _, name := range launch.BridgeLimits() {
+		if !slices.Contains(read, name) {
+			t.Errorf("%s is no setting", name)
 		}
 	}
 }
