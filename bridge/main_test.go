@@ -67,6 +67,8 @@ func play(mode string) {
 			}
 			return `{"tools":[]}`
 		})
+	case "unborn":
+		unborn()
 	case "shows":
 		serveStdio(func(string) string { return shown() })
 	case "slow":
@@ -88,41 +90,6 @@ func play(mode string) {
 			fmt.Println(`{"jsonrpc":"2.0","id":"probe","error":{"code":-32602,"message":"no"}}`)
 		}
 	}
-}
-
-// serveStdio is a server that answers initialize, and all else with result.
-func serveStdio(result func(method string) string) {
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		var m struct {
-			ID     json.RawMessage
-			Method string
-		}
-		if err := json.Unmarshal(lines.Bytes(), &m); err != nil || m.ID == nil {
-			continue
-		}
-		reply := `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}`
-		if m.Method != "initialize" {
-			reply = result(m.Method)
-		}
-		fmt.Printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n", m.ID, reply)
-	}
-}
-
-// slow is a server whose tool reports progress, and answers once the file that
-// BRIDGE_TEST_RELEASE names is there.
-func slow() {
-	serveStdio(func(method string) string {
-		if method != "tools/call" {
-			return "{}"
-		}
-		fmt.Println(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`)
-		for {
-			if _, err := os.Stat(os.Getenv("BRIDGE_TEST_RELEASE")); err == nil {
-				return `{"content":[{"type":"text","text":"late"}]}`
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
 }
 
 // defaults is the configuration of a bridge that keeps all its files in dir.

@@ -55,6 +55,66 @@ func (b *running) delete(session string) int {
 	return resp.StatusCode
 }
 
+// begin starts a bridge as a process of its own, with its files in dir.
+func begin(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{modeVariable + "=bridge", "BRIDGE_TEST_DIR=" + dir, "BRIDGE_TEST_COMMAND=" + everything}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// kill kills a bridge, and waits for it and for its servers, which end with it.
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	for {
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil {
+			return
+		}
+	}
+}
+
+// TestModernClientSurvivesTheBridge: in that era there is no session to lose.
+func TestModernClientSurvivesTheBridge(t *testing.T) {
+	dir, err := os.MkdirTemp("", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	transport := dialSocket(dir)
+	defer transport.CloseIdleConnections()
+	b := &running{t: t, url: "http://bridge", client: &http.Client{Transport: transport}}
+	first := begin(t, dir)
+	b.await("Ready")
+	session := dialVersion(t, b, nil, "")
+	if got := session.InitializeResult().ProtocolVersion; got != "2026-07-28" {
+		t.Errorf("version %s", got)
+	}
+	call := &mcp.CallToolParams{Name: "test_simple_text"}
+	if _, err := session.CallTool(t.Context(), call); err != nil {
+		t.Error(err)
+	}
+	kill(first)
+	second := begin(t, dir)
+	defer kill(second)
+	b.await("Ready")
+	if _, err := session.CallTool(t.Context(), call); err != nil {
+		t.Errorf("the first request after the bridge was killed: %v", err)
+	}
+	for _, event := range []string{"lost", "recovered", "started"} {
+		if got := b.metric(`mooring_bridge_sessions_total{event="` + event + `"}`); got != "0" {
+			t.Errorf("%s sessions are counted as %s", got, event)
+		}
+	}
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSessionSurvivesItsBridge kills the whole bridge and starts another with
 // the same folder.
 func TestSessionSurvivesItsBridge(t *testing.T) {
@@ -63,19 +123,10 @@ func TestSessionSurvivesItsBridge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	begin := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = []string{modeVariable + "=bridge", "BRIDGE_TEST_DIR=" + dir, "BRIDGE_TEST_COMMAND=" + everything}
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
 	transport := dialSocket(dir)
 	defer transport.CloseIdleConnections()
 	b := &running{t: t, url: "http://bridge", client: &http.Client{Transport: transport}}
-	first := begin()
+	first := begin(t, dir)
 	b.await("Ready")
 	h := &heard{progress: make(chan float64, 10), logs: make(chan any, 10)}
 	session := dial(t, b, h.options())
@@ -87,20 +138,9 @@ func TestSessionSurvivesItsBridge(t *testing.T) {
 		t.Errorf("DELETE gives %d", status)
 	}
 	_, _, alive := b.post("", initialize)
-	if err := first.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = first.Wait()
-	second := begin()
-	defer func() {
-		_ = second.Process.Kill()
-		_ = second.Wait()
-		for {
-			if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil {
-				return
-			}
-		}
-	}()
+	kill(first)
+	second := begin(t, dir)
+	defer kill(second)
 	b.await("Ready")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
