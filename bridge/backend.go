@@ -17,6 +17,8 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
 	"github.com/mooring-mcp/mooring/bridge/internal/probe"
@@ -36,13 +38,34 @@ type backend struct {
 func newBackend(cfg Config, environ []string, state *health.Health, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
 	calls := tools.NewMeter(reg)
 	state.Tools = calls.List
-	if cfg.ProxyURL != "" {
-		return newRemote(cfg, environ, state, calls, reg, log)
+	tracer, err := openTraces(cfg, environ, reg)
+	if err != nil {
+		return nil, err
 	}
-	return newStdio(cfg, environ, state, calls, reg, log)
+	build := newStdio
+	if cfg.ProxyURL != "" {
+		build = newRemote
+	}
+	b, err := build(cfg, environ, state, calls, tracer, reg, log)
+	if err != nil {
+		return nil, err
+	}
+	b.parts = append(b.parts, tracer.Run)
+	return b, nil
 }
 
-func newStdio(cfg Config, environ []string, state *health.Health, calls *tools.Meter, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
+// openTraces opens what makes spans, by the variables that are meant for the
+// bridge, which behind a gateway are not the server's.
+func openTraces(cfg Config, environ []string, reg prometheus.Registerer) (*tracing.Tracer, error) {
+	alone := cfg.Instance == ""
+	settings, err := otlp.Read(otlp.Own(environ, alone))
+	if err != nil {
+		return nil, err
+	}
+	return tracing.Open(settings, tracing.Part{Name: "bridge", Adapter: cfg.Adapter, Instance: cfg.Instance, Behind: !alone}, reg)
+}
+
+func newStdio(cfg Config, environ []string, state *health.Health, calls *tools.Meter, tracer *tracing.Tracer, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
 	args, err := launch.SplitArgs(cfg.Args)
 	if err != nil {
 		return nil, fmt.Errorf("MCP_ARGS: %w", err)
@@ -71,6 +94,8 @@ func newStdio(cfg Config, environ []string, state *health.Health, calls *tools.M
 		Lifetime:     cfg.SessionLifetime,
 		StartTimeout: cfg.StartTimeout,
 		MaxBody:      int64(cfg.MaxBodyBytes),
+		Tracer:       tracer,
+		Adapter:      cfg.Adapter,
 		Log:          log,
 	}, reg)
 	launcher.keepSpares(cfg.Spares, room(cfg, state, handler.Processes))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/bearer"
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
@@ -23,7 +24,7 @@ import (
 // newRemote serves a server elsewhere: one that speaks streamable HTTP is passed
 // through; one of the transport before that has a stream for each session, and
 // is served like a process.
-func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.Meter, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
+func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.Meter, tracer *tracing.Tracer, reg prometheus.Registerer, log *slog.Logger) (*backend, error) {
 	u, err := url.Parse(cfg.ProxyURL)
 	if err != nil {
 		return nil, errors.New("MCP_PROXY_URL is not a valid URL")
@@ -59,6 +60,8 @@ func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.
 		IdleTimeout:  cfg.IdleTimeout,
 		StartTimeout: cfg.StartTimeout,
 		MaxBody:      int64(cfg.MaxBodyBytes),
+		Tracer:       tracer,
+		Adapter:      cfg.Adapter,
 		Log:          log,
 	}, reg)
 	far.proxy = remote.New(remote.Config{
@@ -76,6 +79,8 @@ func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.
 		Old:             handler,
 		MaxMessage:      int(cfg.MaxLineBytes),
 		Event:           handler.SessionEvent,
+		Tracer:          tracer,
+		Adapter:         cfg.Adapter,
 		Log:             log,
 	})
 	return far.backend(handler, state), nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -34,8 +35,23 @@ func main() {
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	if err := run(context.Background(), cfg, os.Environ(), signals); err != nil {
-		fmt.Fprintln(os.Stderr, "bridge:", secretsOf(cfg, os.Environ()).String(err.Error()))
+	environ := takeEnvironment()
+	if err := run(context.Background(), cfg, environ, signals); err != nil {
+		fmt.Fprintln(os.Stderr, "bridge:", secretsOf(cfg, environ).String(err.Error()))
 		os.Exit(1)
 	}
+}
+
+// takeEnvironment is the environment, of which the variables of OpenTelemetry are
+// taken away from this process: its libraries would read them by themselves, and
+// behind a gateway they are the server's.
+func takeEnvironment() []string {
+	environ := os.Environ()
+	for _, variable := range environ {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
+			// It was read from there, so it has a name that can be unset.
+			_ = os.Unsetenv(name)
+		}
+	}
+	return environ
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 )
 
 // Config is the launcher's settings.
@@ -65,6 +67,10 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("--public-url %s: %w", c.PublicURL, err))
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	// The parts read it for themselves, and would not start.
+	if _, err := otlp.FromEnvironment(); err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(faults...)
 }
 

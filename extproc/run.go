@@ -19,6 +19,8 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
@@ -65,6 +67,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
 	processor.Opened = meter.Opened
+	if processor.Tracer, err = openTraces(reg); err != nil {
+		return err
+	}
 	kept, err := openTrail(cfg, reg, log)
 	if err != nil {
 		return err
@@ -78,6 +83,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	// What is told until the very end is kept too.
 	logged, end := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return kept.Run(logged) })
+	group.Go(func() error { return processor.Tracer.Run(logged) })
 	group.Go(func() error { return ring.Run(ctx) })
 	group.Go(func() error { return keepIdentity(ctx) })
 	group.Go(func() error { return keepKeys(ctx) })
@@ -90,6 +96,16 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	group.Go(func() error { return serveOps(ctx, ops, reg) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
+}
+
+// openTraces opens what makes spans, by OpenTelemetry's environment variables; nil
+// where those say nothing.
+func openTraces(reg prometheus.Registerer) (*tracing.Tracer, error) {
+	settings, err := otlp.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	return tracing.Open(settings, tracing.Part{Name: "extproc", Behind: true}, reg)
 }
 
 // serveCalls serves ext_proc and gRPC health until ctx ends, and lets requests

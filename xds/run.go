@@ -23,6 +23,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/local"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/adapters/policy"
 	"github.com/mooring-mcp/mooring/adapters/rules"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
@@ -57,7 +58,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	trusted := trustOf(cfg, who.gate, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	translator, err := translate.New(settings(cfg))
+	set := settings(cfg)
+	if set.Traces, err = otlp.FromEnvironment(); err != nil {
+		return err
+	}
+	translator, err := translate.New(set)
 	if err != nil {
 		return err
 	}

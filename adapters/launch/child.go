@@ -3,6 +3,8 @@ package launch
 import (
 	"slices"
 	"strings"
+
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 )
 
 // The variables that the gateway and its bridges speak with.
@@ -44,7 +46,8 @@ func BridgeLimits() []string {
 
 // ChildEnvironment is what a bridge gives to its children, when environ
 // ("NAME=value" each) is its own environment: all but what was meant for the
-// bridge itself, and the id of the instance that they belong to (none when
+// bridge itself, of a bridge alone the credentials that it sends traces with,
+// and the id of the instance that they belong to (none when
 // instance is empty). Of a name that is there twice, the last value counts, as
 // in os/exec. The order is that of environ.
 func ChildEnvironment(environ []string, instance string) []string {
@@ -52,7 +55,7 @@ func ChildEnvironment(environ []string, instance string) []string {
 	seen := map[string]bool{}
 	for _, variable := range slices.Backward(environ) {
 		name, _, ok := strings.Cut(variable, "=")
-		if !ok || name == "" || seen[name] || ForBridge(name) {
+		if !ok || name == "" || seen[name] || ForBridge(name) || instance == "" && otlp.Secret(name) {
 			continue
 		}
 		seen[name] = true

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 )
 
 // environment is all that a bridge is given: what the operator's environment
@@ -19,6 +20,7 @@ func environment(operator []string, adapter map[string]string, rec record) []str
 		}
 	}
 	maps.Copy(variables, adapter)
+	maps.Copy(variables, otlp.Handed(operator))
 	variables[launch.InstanceVariable] = rec.Instance
 	variables[launch.AdapterVariable] = rec.Name
 	environ := make([]string, 0, len(variables))

@@ -34,6 +34,9 @@ const (
 	// ClusterEnvoyAdmin is Envoy's own admin interface, for its metrics.
 	ClusterEnvoyAdmin = InternalClusterPrefix + "envoy-admin"
 
+	// ClusterOTLP is the collector of traces, where there is one.
+	ClusterOTLP = InternalClusterPrefix + "otlp"
+
 	AdapterClusterPrefix = "adapter/"
 )
 
@@ -87,6 +90,11 @@ const (
 	MetadataEra       = "era"
 	MetadataPrincipal = "principal"
 	MetadataSession   = "session"
+	// MetadataSpan is the name of Envoy's span, of which there are few.
+	MetadataSpan = "span"
+	// MetadataTrace is the id of the trace that the message names in params._meta,
+	// where that is not its request's: what is recorded of the message is there.
+	MetadataTrace = "trace"
 	// MetadataWho is the Principal.ID of who asks: for the audit alone.
 	MetadataWho = "who"
 )

@@ -19,7 +19,7 @@ const modulePath = "github.com/mooring-mcp/mooring/"
 // under "tests".
 var allowed = map[string][]string{
 	"adapters": {},
-	"bridge":   {"adapters/keys", "adapters/launch"},
+	"bridge":   {"adapters/keys", "adapters/launch", "adapters/logging", "adapters/otlp", "adapters/tracing"},
 	"extproc":  {"adapters", "envoy/contract", "envoy/bootstrap"},
 	"xds":      {"adapters", "envoy/contract", "envoy/bootstrap"},
 	"envoy":    {"adapters"},

@@ -41,7 +41,7 @@ func (p *parser) envelope() error {
 func (p *parser) param(key string) error {
 	switch key {
 	case "_meta":
-		return p.inside(p.meta)
+		return p.spanned(&p.msg.At.Meta, p.meta)
 	case "progressToken":
 		return p.idTo(&p.plainToken.id, &p.plainToken.at)
 	case "requestId":
@@ -64,6 +64,10 @@ func (p *parser) meta(key string) error {
 		return p.idTo(&p.msg.SubscriptionID, &p.msg.At.SubscriptionID)
 	case metaProtocolVersion:
 		return p.stringTo(&p.msg.MetaVersion)
+	case metaTraceparent:
+		return p.traceTo(&p.msg.Traceparent, &p.msg.At.Traceparent)
+	case metaTracestate:
+		return p.traceTo(&p.msg.Tracestate, &p.msg.At.Tracestate)
 	}
 	return p.dec.SkipValue()
 }
@@ -173,6 +177,22 @@ func (p *parser) idTo(to *ID, at *Span) error {
 	if *to = canonical(tok); *to == "" {
 		*at = Span{}
 		return nil
+	}
+	*at = Span{begin, int(p.dec.InputOffset())}
+	return nil
+}
+
+// traceTo reads a part of a trace context, which may be of any kind.
+func (p *parser) traceTo(to *string, at *Span) error {
+	begin := p.nextValue()
+	tok, err := p.scalar()
+	if err != nil {
+		return err
+	}
+	if tok.Kind() == '"' {
+		if text := tok.String(); len(text) <= maxTrace {
+			*to = text
+		}
 	}
 	*at = Span{begin, int(p.dec.InputOffset())}
 	return nil

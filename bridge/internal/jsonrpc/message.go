@@ -55,6 +55,9 @@ type Message struct {
 	// LogLevel is params._meta["io.modelcontextprotocol/logLevel"], by which a
 	// request of the modern era asks for log messages.
 	LogLevel string
+	// Traceparent and Tracestate are those of params._meta: they name the span that
+	// the message was sent in, if they are what they should be.
+	Traceparent, Tracestate string
 	// Failed says that a Response has an error instead of a result.
 	Failed bool
 	// ErrorCode and ErrorMessage are of the error, where they are a number and a
@@ -74,8 +77,10 @@ type Message struct {
 // Places are where parts of a message stand in its bytes.
 type Places struct {
 	ID, ProgressToken, RequestID, SubscriptionID Span
-	// Params and Result are the whole values.
-	Params, Result Span
+	// Traceparent and Tracestate are the values of params._meta, of any kind.
+	Traceparent, Tracestate Span
+	// Params, Result and Meta are the whole values; Meta is that of params.
+	Params, Result, Meta Span
 }
 
 // Span is a part of a message, from Start up to but not including End. The zero

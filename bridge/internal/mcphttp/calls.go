@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
@@ -15,7 +16,7 @@ const cancelGrace = 5 * time.Second
 
 // begin makes a call of the client's request, and returns the line for the
 // server.
-func (s *session) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal) {
+func (s *session) begin(m jsonrpc.Message, line []byte, parent tracing.Span) (*call, []byte, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -35,7 +36,7 @@ func (s *session) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal
 	s.pending[m.ID], s.passed[id] = c, c
 	s.order = append(s.order, c)
 	s.streams[c.stream.id] = c.stream
-	return c, jsonrpc.Rewrite(line, jsonrpc.Edit{At: m.At.ID, With: rawID}), nil
+	return c, jsonrpc.Rewrite(line, append(s.h.passedOn(c, parent, line), jsonrpc.Edit{At: m.At.ID, With: rawID})...), nil
 }
 
 // take removes the call, if it is still pending. s.mu is held.
@@ -55,7 +56,11 @@ func (s *session) withdraw(c *call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, c.stream.id)
-	return s.take(c)
+	taken := s.take(c)
+	if taken {
+		c.over("", outcomeUnsent)
+	}
+	return taken
 }
 
 // keep notes that the client has seen an event of the call's stream, so that it

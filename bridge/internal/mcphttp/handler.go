@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
@@ -102,6 +103,10 @@ type Config struct {
 	Retry time.Duration
 	// BufferBytes bounds what one stream keeps for replay. Zero means 1 MiB.
 	BufferBytes int
+	// Tracer makes the spans of messages, and Adapter is the adapter's name in them.
+	// Nil makes none.
+	Tracer  *tracing.Tracer
+	Adapter string
 	// Log is required.
 	Log *slog.Logger
 }

@@ -46,11 +46,13 @@ func (m *metrics) session(event string) { m.sessions.WithLabelValues(event).Inc(
 // answered counts a call that is over, if it is a tool's or begins a session.
 func (m *metrics) answered(c *call, outcome tools.Outcome) {
 	took := time.Since(c.started)
+	named := ""
+	defer func() { c.over(named, outcome) }()
 	switch c.msg.Method {
 	case jsonrpc.MethodInitialize:
 		m.starts.Observe(took.Seconds())
 	case jsonrpc.MethodToolsCall:
-		m.tools.Answered(c.msg.Name, outcome, took)
+		named = m.tools.Answered(c.msg.Name, outcome, took)
 	}
 }
 

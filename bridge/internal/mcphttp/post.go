@@ -19,6 +19,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		ref.write(w, nil)
 		return
 	}
+	begin := time.Now()
 	body, ref := h.readBody(w, r)
 	if ref != nil {
 		ref.write(w, nil)
@@ -26,6 +27,8 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	}
 	line := jsonrpc.OneLine(body)
 	m, ref := parseMessage(line)
+	r, span := h.traced(r, begin, m)
+	defer span.End()
 	switch {
 	case ref != nil:
 	case isModern(r, m):
@@ -36,6 +39,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		ref = h.forward(w, r, m, line)
 	}
 	if ref != nil {
+		refused(span, ref)
 		ref.write(w, m.RawID)
 	}
 }
@@ -179,7 +183,7 @@ func (s *session) unsent() *refusal {
 
 // call passes a request on and answers with what comes back.
 func (h *Handler) call(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message, line []byte) *refusal {
-	c, line, ref := s.begin(m, line)
+	c, line, ref := s.begin(m, line, spanOf(r))
 	if ref != nil {
 		return ref
 	}

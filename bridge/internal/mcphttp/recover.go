@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 )
@@ -161,7 +162,7 @@ func (s *session) ask(ctx context.Context, method string, params []byte) (jsonrp
 		return m, err
 	}
 	m.ID = ownRequest
-	c, line, ref := s.begin(m, line)
+	c, line, ref := s.begin(m, line, tracing.Span{})
 	if ref != nil {
 		return m, errors.New(ref.message)
 	}

@@ -72,6 +72,7 @@ func (s *session) answer(m jsonrpc.Message, line []byte) {
 		s.note(c)
 	}
 
+	c.code = m.ErrorCode
 	s.h.metrics.heard(c, m, line)
 	if birth && !m.Failed {
 		if !c.own() {

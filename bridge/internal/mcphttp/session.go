@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
@@ -81,6 +82,10 @@ type call struct {
 	started time.Time
 	set     string // what it sets for the rest of the session
 	token   []byte // the progress token as the client wrote it, in the modern era
+	code    int    // of the error that it was answered with
+
+	// asked is the span of the call, and serving that of the client's message.
+	asked, serving tracing.Span
 
 	// Guarded by the session's mu: whether the client has seen an event, and
 	// whether the stream is among the finished.

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
 // serve passes a request on and answers with what comes back.
 func (wk *worker) serve(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
-	c, line, ref := wk.begin(m, line)
+	c, line, ref := wk.begin(m, line, spanOf(r))
 	if ref != nil {
 		return ref
 	}
@@ -20,6 +21,7 @@ func (wk *worker) serve(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 	defer wk.cancel(c, "the client has gone")
 	defer c.stream.detach(rd)
 	if err := wk.send(r.Header.Get(launch.HeaderPrincipal), line); err != nil && wk.take(c) {
+		c.over("", outcomeUnsent)
 		return wk.unsent()
 	}
 	patience := time.NewTimer(wk.h.cfg.PatienceJSON)
@@ -68,7 +70,7 @@ func (wk *worker) ask(ctx context.Context, method string, params []byte) ([]byte
 	if err != nil {
 		return nil, m, err
 	}
-	c, text, ref := wk.begin(m, text)
+	c, text, ref := wk.begin(m, text, tracing.Span{})
 	if ref != nil {
 		return nil, m, errors.New(ref.message)
 	}
@@ -160,6 +162,7 @@ func (wk *worker) answer(m jsonrpc.Message, line []byte) {
 	if c == nil {
 		return
 	}
+	c.code = m.ErrorCode
 	wk.h.metrics.heard(c, m, line)
 	if c.msg.Method == jsonrpc.MethodToolsList && !m.Failed {
 		wk.tools.learn(m.At.Result.Of(line))

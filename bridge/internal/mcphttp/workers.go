@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
@@ -151,7 +152,7 @@ func (wk *worker) over(now time.Time, idle, lifetime time.Duration) bool {
 
 // begin makes a call of a request, and returns the line for the server: ids and
 // progress tokens of several clients may be equal, so the server gets others.
-func (wk *worker) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal) {
+func (wk *worker) begin(m jsonrpc.Message, line []byte, parent tracing.Span) (*call, []byte, *refusal) {
 	wk.mu.Lock()
 	defer wk.mu.Unlock()
 	switch {
@@ -167,9 +168,9 @@ func (wk *worker) begin(m jsonrpc.Message, line []byte) (*call, []byte, *refusal
 		token: m.At.ProgressToken.Of(line),
 	}
 	wk.calls[id] = c
-	return c, jsonrpc.Rewrite(line,
+	return c, jsonrpc.Rewrite(line, append(wk.h.passedOn(c, parent, line),
 		jsonrpc.Edit{At: m.At.ID, With: rawID},
-		jsonrpc.Edit{At: m.At.ProgressToken, With: rawID}), nil
+		jsonrpc.Edit{At: m.At.ProgressToken, With: rawID})...), nil
 }
 
 // take removes the call, if it is still in flight.

@@ -49,6 +49,9 @@ func (r *refusal) Error() string {
 // judge looks at an answer before the client gets it.
 func (p *Proxy) judge(resp *http.Response) error {
 	dropInternal(resp.Header, nil)
+	if resp.StatusCode >= 400 {
+		exchangeOf(resp.Request).asked.Fail(strconv.Itoa(resp.StatusCode))
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		where := "nowhere"
 		if to, err := resp.Location(); err == nil {
@@ -171,6 +174,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	status, message := describe(err)
+	exchangeOf(r).asked.Fail("unanswered")
 	p.cfg.Log.Warn("remote server did not answer", "error", err, "status", status)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

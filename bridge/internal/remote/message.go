@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
@@ -27,6 +28,7 @@ type exchange struct {
 	in      *http.Request // as it came
 	message []byte
 	session *session // nil where it names none, or sessions are the server's affair
+	asked   tracing.Span
 }
 
 // exchangeOf is what the request was made of.

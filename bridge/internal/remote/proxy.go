@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/bearer"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 )
@@ -66,6 +67,10 @@ type Config struct {
 	// Event is told what happens to sessions: started, recovered, closed, lost.
 	// Nil means nobody.
 	Event func(event string)
+	// Tracer makes the spans of messages, and Adapter is the adapter's name in them.
+	// Nil makes none.
+	Tracer  *tracing.Tracer
+	Adapter string
 	// Log is required.
 	Log *slog.Logger
 }
@@ -178,12 +183,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
+	begin := time.Now()
 	r, err := readMessage(w, r, p.cfg.MaxBody)
 	if err != nil {
 		status, message := describe(err)
 		writeError(w, status, nil, message)
 		return
 	}
+	r, ended := p.traced(r, begin)
+	defer ended()
 	r, ok := p.inSession(r)
 	if !ok {
 		writeError(w, http.StatusNotFound, requestID(r), "the session does not exist or has ended")
@@ -238,6 +246,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	dropInternal(pr.Out.Header, p.cfg.Forward)
+	inject(pr.Out.Header, exchangeOf(pr.In).asked)
 	p.introduce(pr.Out.Header)
 }
 

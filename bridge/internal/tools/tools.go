@@ -66,11 +66,16 @@ func NewMeter(reg prometheus.Registerer) *Meter {
 	return m
 }
 
-// Answered counts a call that is over.
-func (m *Meter) Answered(tool string, outcome Outcome, took time.Duration) {
+// Answered counts a call that is over, and returns the name that it may be shown
+// by: empty where that is not to be shown.
+func (m *Meter) Answered(tool string, outcome Outcome, took time.Duration) (shown string) {
 	tool = m.label(tool, outcome)
+	if tool != otherTool {
+		shown = tool
+	}
 	m.calls.WithLabelValues(tool, string(outcome)).Inc()
 	m.durations.WithLabelValues(tool).Observe(took.Seconds())
+	return shown
 }
 
 // label is the label for a name.

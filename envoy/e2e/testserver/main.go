@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -28,6 +29,8 @@ func main() {
 	mcp.AddTool(server, &mcp.Tool{Name: "ask", Description: "ask the client for a sample and answer with it"}, ask)
 	mcp.AddTool(server, &mcp.Tool{Name: "hold", Description: "answer once the file is there"}, hold)
 	mcp.AddTool(server, &mcp.Tool{Name: "record", Description: "add the text to the file, then answer a moment later"}, record)
+	mcp.AddTool(server, &mcp.Tool{Name: "trace", Description: "say which span called"}, span)
+	mcp.AddTool(server, &mcp.Tool{Name: "environment", Description: "name the variables"}, environment)
 	mcp.AddTool(server, &mcp.Tool{Name: "crash", Description: "end without an answer"}, crash)
 	mcp.AddTool(server, &mcp.Tool{Name: "grow", Description: "add a tool, which clients are told of"},
 		func(_ context.Context, _ *mcp.CallToolRequest, in textInput) (*mcp.CallToolResult, any, error) {
@@ -61,6 +64,21 @@ type recordInput struct {
 // who answers "<instance> <process id> <process id of its parent>".
 func who(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
 	return text(fmt.Sprintf("%s %d %d", os.Getenv("MOORING_INSTANCE"), os.Getpid(), os.Getppid())), nil, nil
+}
+
+// span answers the traceparent and the tracestate of the call.
+func span(_ context.Context, req *mcp.CallToolRequest, _ textInput) (*mcp.CallToolResult, any, error) {
+	return text(fmt.Sprintf("%v %v", req.Params.Meta["traceparent"], req.Params.Meta["tracestate"])), nil, nil
+}
+
+// environment answers the names of all variables that this process has.
+func environment(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+	var names []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		names = append(names, name)
+	}
+	return text(strings.Join(names, " ")), nil, nil
 }
 
 func echo(_ context.Context, _ *mcp.CallToolRequest, in textInput) (*mcp.CallToolResult, any, error) {

@@ -25,6 +25,9 @@ type Known struct {
 	Session, Principal, Who string
 	// Verdict is contract.VerdictAllow or why the request was refused.
 	Verdict string
+	// Trace is the id of the trace that the message names, where that is not its
+	// request's.
+	Trace string
 	// Passed says that Envoy let the request pass by itself.
 	Passed bool
 }
@@ -48,6 +51,7 @@ func KnownOf(entry *dataaccesslogv3.HTTPAccessLogEntry) (Known, bool) {
 		Adapter: adapter, Method: field(contract.MetadataMethod), Tool: field(contract.MetadataTool),
 		Listed: field(contract.MetadataListed), Era: field(contract.MetadataEra), Session: field(contract.MetadataSession),
 		Principal: field(contract.MetadataPrincipal), Who: field(contract.MetadataWho), Verdict: field(contract.MetadataVerdict),
+		Trace: field(contract.MetadataTrace),
 	}, true
 }
 

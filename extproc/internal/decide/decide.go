@@ -93,6 +93,11 @@ type Metadata struct {
 	Era Era
 	// Verdict is contract.VerdictAllow or the reason of the refusal.
 	Verdict string
+	// Trace is the id of the trace that the message names, where that is not its
+	// request's.
+	Trace string
+	// Span is the name of Envoy's span, where there is one.
+	Span string
 	// Lease is what the request is counted by until the access log says that it
 	// has ended.
 	Lease string

@@ -43,6 +43,9 @@ type Message struct {
 	Arguments any
 	// ProtocolVersion is that of params._meta. Empty where there is none.
 	ProtocolVersion string
+	// Traceparent and Tracestate are those of params._meta, as the client wrote
+	// them. Empty where there are none, or where they are too long to be any.
+	Traceparent, Tracestate string
 }
 
 // Fault is the error for a body that is refused. Its text is fit for clients:

@@ -191,6 +191,12 @@ func (p *parser) param(name string) error {
 }
 
 func (p *parser) meta(name string) error {
+	switch name {
+	case "traceparent":
+		return p.shortText(&p.out.Traceparent)
+	case "tracestate":
+		return p.shortText(&p.out.Tracestate)
+	}
 	if name == versionName {
 		text, isString, err := p.text()
 		if err == nil && (!isString || text == "") {
@@ -203,4 +209,18 @@ func (p *parser) meta(name string) error {
 		return ambiguous()
 	}
 	return p.skip()
+}
+
+// maxTrace is the longest tracestate that W3C's trace context asks anybody to
+// pass on.
+const maxTrace = 512
+
+// shortText keeps a string that nothing is decided by. Any other value means
+// nothing.
+func (p *parser) shortText(to *string) error {
+	text, isString, err := p.text()
+	if isString && len(text) <= maxTrace {
+		*to = text
+	}
+	return err
 }

@@ -65,13 +65,14 @@ func (c *conversation) run(policy decide.Policy) error {
 
 // request judges head and body.
 func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders, body *body) (*decide.Request, decide.Decision, error) {
-	start := time.Now()
-	request, decision := c.judge.Head(c.stream.Context(), policy, headOf(head))
-	c.metrics.took(phaseHead, start)
+	begin, sent := time.Now(), headOf(head)
+	request, decision := c.judge.Head(c.stream.Context(), policy, sent)
+	c.metrics.took(phaseHead, begin)
 	if decision.Refusal != nil {
+		c.record(begin, sent.Header, inspect.Message{}, &decision)
 		return nil, decision, nil
 	}
-	start = time.Now()
+	start := time.Now()
 	defer func() { c.metrics.took(phaseBody, start) }()
 	body.pause.most, body.pause.tell = c.pause, func() { c.late(request) }
 	var message inspect.Message
@@ -91,7 +92,9 @@ func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders
 	if body.broken != nil {
 		return nil, decide.Decision{}, body.broken
 	}
-	return request, c.judge.Body(request, message, err), nil
+	decision = c.judge.Body(request, message, err)
+	c.record(begin, sent.Header, message, &decision)
+	return request, decision, nil
 }
 
 // answerHead lets the pieces of the body pass, and waits for the head of the

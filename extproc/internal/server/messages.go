@@ -131,6 +131,7 @@ func dynamicMetadata(m decide.Metadata) *structpb.Struct {
 		{Name: contract.MetadataWho, Value: m.Who}, {Name: contract.MetadataPrincipal, Value: m.Principal},
 		{Name: contract.MetadataSession, Value: m.Session},
 		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},
+		{Name: contract.MetadataTrace, Value: m.Trace}, {Name: contract.MetadataSpan, Value: m.Span},
 	}
 	fields := make(map[string]*structpb.Value, len(all))
 	values, texts := make([]structpb.Value, len(all)), make([]structpb.Value_StringValue, len(all))

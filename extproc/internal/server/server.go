@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 )
@@ -33,6 +34,9 @@ type Server struct {
 	pause     time.Duration
 	metrics   *metrics
 	log       *slog.Logger
+
+	// Tracer makes the spans of judgements. Nil makes none.
+	Tracer *tracing.Tracer
 
 	// Opened is told of each stream of server messages that is let through: its
 	// adapter, and Envoy's id of the request. Nil means nobody.

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
 		took:     common.GetDuration().AsDuration(),
 		received: request.GetRequestHeadersBytes() + request.GetRequestBodyBytes(),
 		sent:     response.GetResponseHeadersBytes() + response.GetResponseBodyBytes(),
-		trace:    traceOf(request.GetRequestHeaders()[contract.HeaderTrace]),
+		trace:    cmp.Or(known.Trace, traceOf(request.GetRequestHeaders()[contract.HeaderTrace])),
 	}, is
 }
 

@@ -40,6 +40,7 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm := connectionManager("public", r.limits)
 	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
+	hcm.Tracing = tracing(r.traces)
 	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests(), allRequests()}
 	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{

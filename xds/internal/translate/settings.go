@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 )
 
 // Settings are what is the same for all adapters.
@@ -29,6 +30,9 @@ type Settings struct {
 	// Fast lets Envoy serve by itself what it can, of adapters with inspection
 	// session. False means that the external processor judges every request.
 	Fast bool
+	// Traces say which traces Envoy records, and where it sends them. The zero
+	// value is none.
+	Traces otlp.Settings
 }
 
 // Limits bound what one client may ask for. Zero values mean the defaults.
@@ -85,6 +89,7 @@ type resolved struct {
 	// address is what tokens call the adapters by.
 	address authn.Address
 	fast    bool
+	traces  otlp.Settings
 }
 
 // Addresses are those that the gateway listens at. It is an error when one of
@@ -124,6 +129,7 @@ func (s Settings) resolve() (resolved, error) {
 		limits:   s.Limits.withDefaults(),
 		address:  address,
 		fast:     s.Fast,
+		traces:   s.Traces,
 	}, nil
 }
 

@@ -66,6 +66,8 @@ type Translator struct {
 	address   authn.Address
 	fast      bool
 	listeners []*listenerv3.Listener
+	// clusters are those that are no adapter's.
+	clusters []*clusterv3.Cluster
 }
 
 // New is a Translator for s. Every fault of s is named in the error.
@@ -80,6 +82,16 @@ func New(s Settings) (*Translator, error) {
 		return nil, fmt.Errorf("translating listeners: %w", err)
 	}
 	t.listeners = []*listenerv3.Listener{ops, public}
+	if r.traces.On() {
+		cluster, err := collector(r.traces)
+		if err == nil {
+			err = cluster.ValidateAll()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("translating the collector of traces: %w", err)
+		}
+		t.clusters = []*clusterv3.Cluster{cluster}
+	}
 	return t, nil
 }
 
@@ -113,7 +125,7 @@ func (t *Translator) Resources(list []*Adapter, trust Trust) (Resources, error) 
 	out := Resources{
 		Listeners: t.listeners,
 		Routes:    []*routev3.RouteConfiguration{t.publicRoutes(list)},
-		Clusters:  make([]*clusterv3.Cluster, 0, len(list)),
+		Clusters:  slices.Grow(slices.Clone(t.clusters), len(list)),
 		Endpoints: make([]*endpointv3.ClusterLoadAssignment, 0, len(list)),
 	}
 	for _, a := range list {

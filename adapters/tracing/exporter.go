@@ -1,0 +1,91 @@
+package tracing
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/mooring-mcp/mooring/adapters/otlp"
+)
+
+// newExporter sends where s says. All is said explicitly: the exporters would
+// read the environment by themselves, which on a bridge is an adapter's.
+func newExporter(s otlp.Settings) (sdktrace.SpanExporter, error) {
+	config, err := tlsConfig(s)
+	if err != nil {
+		return nil, err
+	}
+	client := httpClient(s, config)
+	if s.Protocol == otlp.GRPC {
+		client = grpcClient(s, config)
+	}
+	// Neither client connects before it sends.
+	return otlptrace.New(context.Background(), client)
+}
+
+func grpcClient(s otlp.Settings, config *tls.Config) otlptrace.Client {
+	options := []otlptracegrpc.Option{
+		otlptracegrpc.WithEndpointURL(s.Endpoint), otlptracegrpc.WithHeaders(s.Headers), otlptracegrpc.WithTimeout(s.Timeout),
+	}
+	if s.Secure() {
+		options = append(options, otlptracegrpc.WithTLSCredentials(credentials.NewTLS(config)))
+	} else {
+		options = append(options, otlptracegrpc.WithInsecure())
+	}
+	// A proxy that the environment names may be an adapter's; Envoy uses none.
+	options = append(options, otlptracegrpc.WithDialOption(grpc.WithNoProxy()))
+	if s.Gzip {
+		options = append(options, otlptracegrpc.WithCompressor("gzip"))
+	}
+	return otlptracegrpc.NewClient(options...)
+}
+
+func httpClient(s otlp.Settings, config *tls.Config) otlptrace.Client {
+	compression := otlptracehttp.NoCompression
+	if s.Gzip {
+		compression = otlptracehttp.GzipCompression
+	}
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithEndpointURL(s.Endpoint), otlptracehttp.WithHeaders(s.Headers), otlptracehttp.WithTimeout(s.Timeout),
+		otlptracehttp.WithCompression(compression),
+		otlptracehttp.WithProxy(func(*http.Request) (*url.URL, error) { return nil, nil }),
+	}
+	if s.Secure() {
+		options = append(options, otlptracehttp.WithTLSClientConfig(config))
+	}
+	return otlptracehttp.NewClient(options...)
+}
+
+func tlsConfig(s otlp.Settings) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.Certificate != "" {
+		text, err := os.ReadFile(s.Certificate)
+		if err != nil {
+			return nil, fmt.Errorf("reading the collector's authorities: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.New("reading the collector's authorities: no certificate is in the file")
+		}
+	}
+	if s.ClientCertificate != "" {
+		pair, err := tls.LoadX509KeyPair(s.ClientCertificate, s.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificate for the collector: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}

@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
+)
+
+// traced is where a gateway sends its spans to.
+func traced(url string) harness.Option {
+	return harness.Env("OTEL_EXPORTER_OTLP_ENDPOINT="+url, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+		"OTEL_EXPORTER_OTLP_HEADERS=x-collector-key=sesame", "OTEL_BSP_SCHEDULE_DELAY=50")
+}
+
+// TestTracing: what a client asks is one trace, from its own span to the call of
+// the tool, in both eras; and nothing secret is in it.
+func TestTracing(t *testing.T) {
+	c := startCollector(t)
+	m := harness.Start(t, traced(c.URL))
+	m.Deploy(m.TestServer("a", 1))
+	s := m.Initialize("a")
+	const header, message = "0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"
+	mustAnswer := func(a harness.Answer) {
+		t.Helper()
+		if a.Status != http.StatusOK || !strings.Contains(a.Body, "00-") {
+			t.Fatalf("status %d: %s", a.Status, a.Body)
+		}
+	}
+	mustAnswer(s.Post(`{"jsonrpc":"2.0","id":"id-sesame","method":"tools/call","params":{"name":"trace","arguments":{"text":"arg-sesame"}}}`,
+		"traceparent", traceparent(header), "tracestate", "vendor=1"))
+	a := modernCall(m, `"traceparent":"`+traceparent(message)+`",`)
+	mustAnswer(a)
+	if !strings.Contains(a.Body, message) {
+		t.Errorf("the tool is in another trace than its caller: %s", a.Body)
+	}
+	tree := func(trace string, edges int) []span {
+		var all []span
+		m.Await("the spans of trace "+trace, 15*time.Second, func() bool {
+			all = slices.DeleteFunc(c.all(), func(s span) bool { return hex.EncodeToString(s.TraceId) != trace })
+			return len(all) >= edges
+		})
+		return all
+	}
+	t.Run("legacy", func(t *testing.T) {
+		want := []string{
+			"client > envoy server POST tools/call",
+			"envoy client async envoy.service.ext_proc.v3.ExternalProcessor.Process egress > extproc internal judge tools/call",
+			"envoy server POST tools/call > bridge server tools/call trace",
+			"envoy server POST tools/call > envoy client async envoy.service.ext_proc.v3.ExternalProcessor.Process egress",
+			"bridge server tools/call trace > bridge client tools/call trace",
+		}
+		compareEdges(t, want, tree(header, len(want)))
+	})
+	t.Run("modern by the message", func(t *testing.T) {
+		want := []string{
+			"client > bridge server tools/call trace",
+			"client > extproc internal judge tools/call",
+			"bridge server tools/call trace > bridge client tools/call trace",
+		}
+		all := tree(message, len(want))
+		compareEdges(t, want, all)
+		checkLinked(t, m, c, all)
+	})
+	t.Run("attributes", func(t *testing.T) { checkAttributes(t, tree(header, 5)) })
+	t.Run("secrets", func(t *testing.T) { checkSecrets(t, m, c, s.ID) })
+}
+
+// traceparent is a client's span in the trace.
+func traceparent(trace string) string { return "00-" + trace + "-" + clientSpan + "-01" }
+
+const clientSpan = "b7ad6b7169203331"
+
+// modernCall calls the tool "trace" in the modern era.
+func modernCall(m *harness.Mooring, meta string) harness.Answer {
+	body := `{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"trace","arguments":{"text":"arg-sesame"},"_meta":{` + meta +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"e2e","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	return m.MustDo(http.StatusOK, http.MethodPost, "/adapters/a/mcp?key=query-sesame", body, "Content-Type", "application/json",
+		"Accept", "application/json, text/event-stream", "Mcp-Protocol-Version", harness.Modern, "Mcp-Method", "tools/call", "Mcp-Name", "trace")
+}
+
+// compareEdges compares who is whose parent.
+func compareEdges(t *testing.T, want []string, all []span) {
+	t.Helper()
+	names := map[string]string{clientSpan: "client"}
+	for _, s := range all {
+		names[hex.EncodeToString(s.SpanId)] = nameOf(s)
+	}
+	var got []string
+	for _, s := range all {
+		got = append(got, names[hex.EncodeToString(s.ParentSpanId)]+" > "+nameOf(s))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the tree of spans (-want +got):\n%s", diff)
+	}
+}
+
+func nameOf(s span) string {
+	kind := strings.ToLower(strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"))
+	return s.part + " " + kind + " " + s.GetName()
+}
+
+// checkLinked: the trace of the message and that of its request name each other.
+func checkLinked(t *testing.T, m *harness.Mooring, c *collector, all []span) {
+	t.Helper()
+	var request string
+	for _, s := range all {
+		if s.part == "bridge" && s.GetKind() == tracev1.Span_SPAN_KIND_CLIENT {
+			continue
+		}
+		if len(s.GetLinks()) != 1 {
+			t.Fatalf("%s has %d links", nameOf(s), len(s.GetLinks()))
+		}
+		request = hex.EncodeToString(s.GetLinks()[0].GetTraceId())
+	}
+	m.Await("Envoy's span of the request", 15*time.Second, func() bool {
+		return slices.ContainsFunc(c.all(), func(s span) bool {
+			return hex.EncodeToString(s.TraceId) == request && s.attributes["mooring.message.trace_id"] == hex.EncodeToString(all[0].TraceId)
+		})
+	})
+}
+
+func checkAttributes(t *testing.T, all []span) {
+	t.Helper()
+	common := map[string]string{"mcp.method.name": "tools/call", "gen_ai.tool.name": "trace", "mooring.adapter": "a"}
+	for of, more := range map[string]map[string]string{
+		"envoy server POST tools/call":      {"mooring.era": "legacy", "mooring.verdict": "allow", "http.url": "/mcp", "http.route": "a/session"},
+		"extproc internal judge tools/call": {"mooring.era": "legacy", "mooring.verdict": "allow", "gen_ai.operation.name": "execute_tool"},
+		"bridge server tools/call trace":    {"mooring.era": "legacy", "network.transport": "unix", "mcp.protocol.version": harness.Legacy},
+		"bridge client tools/call trace":    {"network.transport": "pipe", "gen_ai.operation.name": "execute_tool"},
+	} {
+		at := slices.IndexFunc(all, func(s span) bool { return nameOf(s) == of })
+		if at < 0 {
+			t.Errorf("no span is %s", of)
+			continue
+		}
+		for _, attributes := range []map[string]string{common, more} {
+			for name, want := range attributes {
+				if got := all[at].attributes[name]; got != want {
+					t.Errorf("%s: %s is %q, not %q", of, name, got, want)
+				}
+			}
+		}
+		if state := all[at].GetTraceState(); state != "vendor=1" {
+			t.Errorf("%s: tracestate %q", of, state)
+		}
+	}
+	var sessions []string
+	for _, s := range all {
+		if id := s.attributes["mcp.session.id"]; id != "" {
+			sessions = append(sessions, id)
+		}
+	}
+	if len(sessions) != 2 || sessions[0] != sessions[1] || len(sessions[0]) != 16 {
+		t.Errorf("hashes of the session: %q", sessions)
+	}
+}
+
+// checkSecrets: no span has what its readers must not know, and the collector's
+// credentials came to it, but not to the server.
+func checkSecrets(t *testing.T, m *harness.Mooring, c *collector, session string) {
+	t.Helper()
+	for _, s := range c.all() {
+		text := fmt.Sprint(s.Span)
+		for _, secret := range []string{"sesame", session, session[:40]} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s tells %q: %s", nameOf(s), secret, text)
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.headers) == 0 || slices.ContainsFunc(c.headers, func(h string) bool { return h != "sesame" }) {
+		t.Errorf("credentials for the collector: %q", c.headers)
+	}
+	if environment := m.Initialize("a").MustCall("environment"); strings.Contains(environment, "OTEL_EXPORTER_OTLP_HEADERS") {
+		t.Errorf("the server has the collector's credentials: %s", environment)
+	}
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/mooring-mcp/mooring/adapters/tracing"
+	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/extproc/internal/decide"
+	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
+)
+
+// record makes the span of a judgement that is complete. Envoy's own span of
+// the call is its parent. Where the message names another trace, the access log
+// is told of that one.
+func (c *conversation) record(begin time.Time, header http.Header, message inspect.Message, d *decide.Decision) {
+	if !c.Tracer.On() {
+		return
+	}
+	origin := tracing.Origin{
+		Transport: c.caller(header),
+		Message:   tracing.Context(message.Traceparent, message.Tracestate),
+	}
+	d.Metadata.Trace = c.Tracer.ForeignTrace(origin)
+	span := c.Tracer.Internal(begin, origin, "judge")
+	defer span.End()
+	m := d.Metadata
+	about := tracing.Message{
+		Method: m.Method, Tool: m.Tool, NamesTool: m.Listed == contract.ListedYes, Adapter: m.Adapter, Era: string(m.Era), Principal: m.Principal, Session: m.Session,
+		ProtocolVersion: message.ProtocolVersion,
+	}
+	d.Metadata.Span = tracing.SpanName(about)
+	span.Describe("judge", about)
+	span.Set("mooring.verdict", m.Verdict)
+	if d.Refusal != nil && d.Refusal.Status >= http.StatusInternalServerError {
+		span.Fail(d.Refusal.Reason)
+	}
+}
+
+// caller is Envoy's span of this very call. An Envoy that records none passes on
+// what the client sent.
+func (c *conversation) caller(header http.Header) tracing.Parent {
+	incoming, _ := metadata.FromIncomingContext(c.stream.Context())
+	one := func(name string) string {
+		if values := incoming.Get(name); len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
+	if parent := tracing.Context(one(tracing.Traceparent), one(tracing.Tracestate)); parent.IsValid() {
+		return parent
+	}
+	return tracing.Context(header.Get(tracing.Traceparent), header.Get(tracing.Tracestate))
+}
