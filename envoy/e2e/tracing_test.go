@@ -28,6 +28,11 @@ func TestTracing(t *testing.T) {
 	m := harness.Start(t, traced(c.URL))
 	m.Deploy(m.TestServer("a", 1))
 	s := m.Initialize("a")
+	// Names of spans have the tool once the gateway knows that the server has it.
+	m.Await("the tool's name is known", 15*time.Second, func() bool {
+		s.MustCall("trace")
+		return slices.ContainsFunc(c.all(), func(s span) bool { return s.GetName() == "judge tools/call trace" })
+	})
 	const header, message = "0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"
 	mustAnswer := func(a harness.Answer) {
 		t.Helper()
@@ -52,10 +57,10 @@ func TestTracing(t *testing.T) {
 	}
 	t.Run("legacy", func(t *testing.T) {
 		want := []string{
-			"client > envoy server POST tools/call",
-			"envoy client async envoy.service.ext_proc.v3.ExternalProcessor.Process egress > extproc internal judge tools/call",
-			"envoy server POST tools/call > bridge server tools/call trace",
-			"envoy server POST tools/call > envoy client async envoy.service.ext_proc.v3.ExternalProcessor.Process egress",
+			"client > envoy server POST tools/call trace",
+			"envoy client async envoy.service.ext_proc.v3.ExternalProcessor.Process egress > extproc internal judge tools/call trace",
+			"envoy server POST tools/call trace > bridge server tools/call trace",
+			"envoy server POST tools/call trace > envoy client async envoy.service.ext_proc.v3.ExternalProcessor.Process egress",
 			"bridge server tools/call trace > bridge client tools/call trace",
 		}
 		compareEdges(t, want, tree(header, len(want)))
@@ -63,7 +68,7 @@ func TestTracing(t *testing.T) {
 	t.Run("modern by the message", func(t *testing.T) {
 		want := []string{
 			"client > bridge server tools/call trace",
-			"client > extproc internal judge tools/call",
+			"client > extproc internal judge tools/call trace",
 			"bridge server tools/call trace > bridge client tools/call trace",
 		}
 		all := tree(message, len(want))
@@ -134,8 +139,8 @@ func checkAttributes(t *testing.T, all []span) {
 	t.Helper()
 	common := map[string]string{"mcp.method.name": "tools/call", "gen_ai.tool.name": "trace", "mooring.adapter": "a"}
 	for of, more := range map[string]map[string]string{
-		"envoy server POST tools/call":      {"mooring.era": "legacy", "mooring.verdict": "allow", "http.url": "/mcp", "http.route": "a/session"},
-		"extproc internal judge tools/call": {"mooring.era": "legacy", "mooring.verdict": "allow", "gen_ai.operation.name": "execute_tool"},
+		"envoy server POST tools/call trace":      {"mooring.era": "legacy", "mooring.verdict": "allow", "http.url": "/mcp", "http.route": "a/session"},
+		"extproc internal judge tools/call trace": {"mooring.era": "legacy", "mooring.verdict": "allow", "gen_ai.operation.name": "execute_tool"},
 		"bridge server tools/call trace":    {"mooring.era": "legacy", "network.transport": "unix", "mcp.protocol.version": harness.Legacy},
 		"bridge client tools/call trace":    {"network.transport": "pipe", "gen_ai.operation.name": "execute_tool"},
 	} {
