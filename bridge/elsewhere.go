@@ -78,6 +78,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.
 		Recovery:        keeper,
 		Old:             handler,
 		MaxMessage:      int(cfg.MaxLineBytes),
+		Tools:           calls,
 		Event:           handler.SessionEvent,
 		Tracer:          tracer,
 		Adapter:         cfg.Adapter,

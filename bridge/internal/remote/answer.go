@@ -13,6 +13,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
 const (
@@ -52,20 +53,24 @@ func (p *Proxy) judge(resp *http.Response) error {
 	if resp.StatusCode >= 400 {
 		exchangeOf(resp.Request).asked.Fail(strconv.Itoa(resp.StatusCode))
 	}
+	t := exchangeOf(resp.Request).tally
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		where := "nowhere"
 		if to, err := resp.Location(); err == nil {
 			where = to.Redacted()
 		}
 		p.cfg.Log.Warn("remote server redirects; set MCP_PROXY_URL to where it leads", "status", resp.StatusCode, "to", where)
+		t.end(tools.Error)
 		return errRedirect
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
+		t.end(tools.Error)
 		return errUnauthorized
 	}
 	if err := p.refused(resp); err != nil {
 		return err
 	}
+	t.listen(resp)
 	if p.cfg.Recovery == nil {
 		p.note(resp)
 		return nil
@@ -187,11 +192,13 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Proxy) failRefused(w http.ResponseWriter, r *http.Request, refused *refusal) {
 	if p.looksOld(r.Context()) {
 		e := exchangeOf(r)
+		e.tally.elsewhere()
 		in := e.in.Clone(r.Context())
 		setBody(in, e.message)
 		p.cfg.Old.ServeHTTP(w, in)
 		return
 	}
+	exchangeOf(r).tally.end(tools.Error)
 	if refused.contentType != "" {
 		w.Header().Set("Content-Type", refused.contentType)
 	}

@@ -27,6 +27,7 @@ type exchangeKey struct{}
 type exchange struct {
 	in      *http.Request // as it came
 	message []byte
+	tally   *tally   // nil where the answer is no matter of tools
 	session *session // nil where it names none, or sessions are the server's affair
 	asked   tracing.Span
 }

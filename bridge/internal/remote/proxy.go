@@ -23,6 +23,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/bearer"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
+	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
 // Config is what a Proxy works with.
@@ -64,6 +65,9 @@ type Config struct {
 	// MaxMessage is the longest message of such a server in bytes. Zero means
 	// 16 MiB.
 	MaxMessage int
+	// Tools counts calls of tools, and learns what tools there are. Nil means that
+	// nobody does.
+	Tools *tools.Meter
 	// Event is told what happens to sessions: started, recovered, closed, lost.
 	// Nil means nobody.
 	Event func(event string)
@@ -196,6 +200,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		writeError(w, http.StatusNotFound, requestID(r), "the session does not exist or has ended")
 		return
+	}
+	if t := p.tallyOf(exchangeOf(r).message); t != nil {
+		e := exchangeOf(r)
+		e.tally = t
+		r = e.with(r)
+		defer t.left(r)
 	}
 	p.proxy.ServeHTTP(w, r)
 }

@@ -25,6 +25,7 @@ const (
 	Error     Outcome = "error"      // the server answered with an error
 	Lost      Outcome = "lost"       // the server was gone before it answered
 	Cancelled Outcome = "cancelled"  // by the client
+	Unseen    Outcome = "unseen"     // the answer could not be read along
 )
 
 // OutcomeOf is what the server's answer says.
