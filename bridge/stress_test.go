@@ -76,6 +76,7 @@ const answerBound = 20 * time.Second
 func (s *stress) session(ctx context.Context) {
 	status, _, id := s.send(http.MethodPost, "", initialize)
 	if status != http.StatusOK || id == "" {
+		<-time.After(10 * time.Millisecond)
 		return
 	}
 	s.sessions.Add(1)
