@@ -229,9 +229,10 @@ func partsFor(t *testing.T, store adapters.Store, deployer adapters.Deployer) pa
 	loop := snapshot.New(snapshot.Config{
 		Store: store, Deployer: deployer, Translator: translator, Registerer: registry, Log: quiet(),
 	})
+	idle := func(ctx context.Context) error { <-ctx.Done(); return nil }
 	return parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, quiet()),
-		identity: func(ctx context.Context) error { <-ctx.Done(); return nil }, api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer),
+		identity: idle, measure: idle, trust: trustOf(Config{}, nil, quiet()), api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer),
 	}
 }
 

@@ -47,9 +47,9 @@ func TestStartShowsTheWayAndStopLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Envoy's admin, two of extproc, three of xds, two bridges.
-	if sockets != 8 {
-		t.Errorf("%d sockets in the state folder, not 8", sockets)
+	// Envoy's admin, three of extproc, three of xds, two bridges.
+	if sockets != 9 {
+		t.Errorf("%d sockets in the state folder, not 9", sockets)
 	}
 	m.Stop()
 	if !strings.HasSuffix(m.Console(), "mooring: stopped\n") {

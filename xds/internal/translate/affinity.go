@@ -11,11 +11,24 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/launch"
 )
 
-// hashPlaces is how many places the hashes of a cluster have; a prime. With Envoy's
-// own choice of 65537, 2,000 adapters of three replicas cost 1.9 s of its start
-// and 37 MB; with this one 0.3 s and nothing that shows, and with a fourth
-// replica 0.4 % of the keys move between the three, in place of 0.1 %.
-const hashPlaces = 5003
+// How many places the hashes of a cluster have: primes. With Envoy's own choice,
+// the first, 2,000 adapters of three replicas cost 1.9 s of its start and 37 MB;
+// with the second 0.3 s and nothing that shows, but more of the keys move between
+// the three where a fourth comes: 4 % have been seen.
+const (
+	affinityPlaces = 65537
+	recoveryPlaces = 5003
+)
+
+// hashPlaces is how many places the hashes of a's cluster have. What a session
+// that is brought to another replica is worth there does not hang on its place
+// staying the same when replicas are added.
+func hashPlaces(a adapters.Adapter) uint64 {
+	if hashed(a.Affinity) {
+		return affinityPlaces
+	}
+	return recoveryPlaces
+}
 
 // hashed reports whether requests of the modern era are spread over replicas by
 // a hash.

@@ -63,7 +63,7 @@ func (t *Translator) clusterOf(a adapters.Adapter) *clusterv3.Cluster {
 		// three has fewer, and 12 % of the keys moved between them; here 0.2 %.
 		cluster.LbPolicy = clusterv3.Cluster_MAGLEV
 		cluster.LbConfig = &clusterv3.Cluster_MaglevLbConfig_{MaglevLbConfig: &clusterv3.Cluster_MaglevLbConfig{
-			TableSize: wrapperspb.UInt64(hashPlaces),
+			TableSize: wrapperspb.UInt64(hashPlaces(a)),
 		}}
 	}
 	return cluster
