@@ -17,6 +17,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
@@ -142,8 +143,12 @@ func sealingKey(cfg Config) ([]byte, error) {
 	return keys.SealingKey(file)
 }
 
-func newMux(serve *backend, state *health.Health, metrics prometheus.Gatherer) http.Handler {
+func newMux(cfg Config, serve *backend, state *health.Health, metrics prometheus.Gatherer, logs *logging.Log) http.Handler {
 	mux := http.NewServeMux()
+	if strings.HasPrefix(cfg.Listen, "unix:") {
+		// Only who may use the socket may change what is logged.
+		mux.Handle(logging.LevelPath, logs)
+	}
 	mux.Handle("/mcp", serve.mcp)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.Handle("GET /readyz", state.Serve(serve.load))

@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mooring-mcp/mooring/adapters/launch/mask"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
 	"github.com/mooring-mcp/mooring/bridge/internal/lease"
 	"github.com/mooring-mcp/mooring/bridge/internal/logfile"
@@ -33,7 +35,16 @@ func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Si
 	}
 	defer closeLog()
 	secrets := secretsOf(cfg, environ)
-	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: secrets.Attr}))
+	log := logging.New(out, "bridge", cfg.LogLevel, secrets.Attr)
+	if cfg.Adapter != "" {
+		log.Logger = log.With(logging.Adapter, cfg.Adapter)
+	}
+	return log.While(func() error { return work(ctx, cfg, environ, signals, secrets, log) })
+}
+
+// work is run with its log.
+func work(ctx context.Context, cfg Config, environ []string, signals <-chan os.Signal, secrets *mask.Mask, logs *logging.Log) error {
+	log := logs.Logger
 	for _, dir := range []string{cfg.StateDir, cfg.WorkDir} {
 		if dir == "" {
 			continue
@@ -58,7 +69,7 @@ func run(ctx context.Context, cfg Config, environ []string, signals <-chan os.Si
 	for _, part := range serve.parts {
 		g.Go(func() error { return part(ctx) })
 	}
-	g.Go(func() error { return serveHTTP(ctx, listener, newMux(serve, state, gatherer), log) })
+	g.Go(func() error { return serveHTTP(ctx, listener, newMux(cfg, serve, state, gatherer, logs), log) })
 	g.Go(func() error { return obey(ctx, signals, cfg.DrainTimeout, serve, state, log) })
 	if cfg.Lease != "" {
 		g.Go(func() error { return lease.Lease{Path: cfg.Lease, Log: log}.Run(ctx) })

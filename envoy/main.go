@@ -15,6 +15,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == logLevelCommand {
+		if err := logLevel(os.Stdout, os.Args[2:]); err != nil {
+			fmt.Fprintf(os.Stderr, "mooring: error: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var cfg Config
 	parsed := kong.Parse(&cfg, kong.Name("mooring"),
 		kong.Description("Run MCP servers behind Envoy, on this machine."),

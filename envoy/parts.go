@@ -118,11 +118,7 @@ func (l launch) policyArgs() []string {
 }
 
 func (l launch) envoyArgs() []string {
-	level := l.cfg.LogLevel
-	if level == "warn" {
-		level = "warning"
-	}
-	return []string{"--config-path", l.folder.Bootstrap(), "--disable-hot-restart", "--log-level", level}
+	return []string{"--config-path", l.folder.Bootstrap(), "--disable-hot-restart", "--log-level", envoyLevels[l.cfg.LogLevel]}
 }
 
 // firstExtraFile is the number of the first file that a child gets beside its
@@ -158,6 +154,10 @@ func listenForLogs(folder *state.Folder) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// envoyLevels are Envoy's names for the levels of logs. At debug Envoy would log
+// whole headers, and so the tokens in them.
+var envoyLevels = map[string]string{"debug": "info", "info": "info", "warn": "warning", "error": "error"}
 
 // part fills in what all parts have in common.
 func (l launch) part(p supervise.Part, program string, args []string) supervise.Part {

@@ -19,6 +19,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch/version"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 )
 
 // Config is what the flags say.
@@ -127,11 +128,17 @@ func serve(cfg Config) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := logging.New(os.Stderr, "extproc", cfg.LogLevel, nil)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, cfg, log); err != nil {
-		log.Error("extproc ends", "error", err)
+	err := log.While(func() error {
+		err := run(ctx, cfg, log)
+		if err != nil {
+			log.Error("extproc ends", "error", err)
+		}
+		return err
+	})
+	if err != nil {
 		os.Exit(1)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/envoy/envoytest"
 )
 
@@ -138,7 +139,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestRunNeedsAKey(t *testing.T) {
 	dir := envoytest.SocketDir(t)
-	err := run(t.Context(), Config{Socket: filepath.Join(dir, "s"), OpsSocket: filepath.Join(dir, "o"), SessionKeys: dir, MaxBodyBytes: 1}, slog.New(slog.DiscardHandler))
+	err := run(t.Context(), Config{Socket: filepath.Join(dir, "s"), OpsSocket: filepath.Join(dir, "o"), SessionKeys: dir, MaxBodyBytes: 1}, logging.New(io.Discard, "extproc", slog.LevelInfo, nil))
 	if !errors.Is(err, keys.ErrNoKey) {
 		t.Errorf("error %v", err)
 	}

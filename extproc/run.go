@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -19,6 +18,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
@@ -34,7 +34,8 @@ import (
 const grace = 5 * time.Second
 
 // run serves until ctx ends.
-func run(ctx context.Context, cfg Config, log *slog.Logger) error {
+func run(ctx context.Context, cfg Config, logs *logging.Log) error {
+	log := logs.Logger
 	ring, err := openRing(keys.Session, cfg.SessionKeys, cfg.SessionJWKS, log)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, requests, ctx.Done()))
 	})
 	group.Go(func() error { return meter.Run(ctx) })
-	group.Go(func() error { return serveOps(ctx, ops, reg) })
+	group.Go(func() error { return serveOps(ctx, ops, reg, logs) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
 }
@@ -136,8 +137,8 @@ func serveCalls(ctx context.Context, listeners []net.Listener, maxBody int64, pr
 }
 
 // serveOps serves what only operators see, until ctx ends.
-func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Registry) error {
-	s := &http.Server{Handler: opsHandler(reg), ReadHeaderTimeout: 10 * time.Second}
+func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Registry, logs *logging.Log) error {
+	s := &http.Server{Handler: opsHandler(reg, logs), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }()
 	select {
@@ -152,8 +153,9 @@ func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Regist
 	return nil
 }
 
-func opsHandler(reg *prometheus.Registry) http.Handler {
+func opsHandler(reg *prometheus.Registry, logs *logging.Log) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle(logging.LevelPath, logs)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	// Alive is ready: all that it needs is there before it listens.
 	ok := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/mooring-mcp/mooring/adapters/launch/version"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 )
 
 // Config is what the flags say.
@@ -44,6 +45,7 @@ type Config struct {
 	DrainTimeout       time.Duration `env:"MOORING_DRAIN_TIMEOUT" default:"5m" help:"How long a replica that is replaced or scaled away keeps its sessions (${default})."`
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
 	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each; - is the standard output (none). xds verify-audit FILE... verifies it."`
+	AccessLog          string        `env:"MOORING_ACCESS_LOG" placeholder:"FILE" help:"File to which Envoy adds a line for each request; - is Envoy's standard output (none)."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
 
 	Passing passing `embed:""`
@@ -109,11 +111,17 @@ func main() {
 	}
 	var cfg Config
 	kong.Parse(&cfg, kong.Name("xds"), kong.Description("Mooring's control plane."), kong.Vars{"version": "xds " + version.String()})
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := logging.New(os.Stderr, "xds", cfg.LogLevel, nil)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, cfg, log); err != nil {
-		log.Error("xds ends", "error", err)
+	err := log.While(func() error {
+		err := run(ctx, cfg, log)
+		if err != nil {
+			log.Error("xds ends", "error", err)
+		}
+		return err
+	})
+	if err != nil {
 		os.Exit(1)
 	}
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 )
 
 // opsHandler serves what only operators see.
-func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapters.Store, deployer adapters.Deployer) http.Handler {
+func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapters.Store, deployer adapters.Deployer, logs *logging.Log) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle(logging.LevelPath, logs)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("GET /metrics/adapters/{name}/{instance}", bridgeMetrics(store, deployer))
 	mux.Handle("GET /sd", targets(store, deployer))

@@ -23,6 +23,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/local"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/adapters/policy"
 	"github.com/mooring-mcp/mooring/adapters/rules"
@@ -41,7 +42,8 @@ const (
 
 // run works until ctx ends, which ends all bridges. Where it ends by itself,
 // with an error, the bridges are left to serve: the next start adopts them.
-func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
+func run(ctx context.Context, cfg Config, logs *logging.Log) (err error) {
+	log := logs.Logger
 	store, err := openStore(cfg, log)
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	log.Info("serving", "ads", cfg.ADSSocket, "api", cfg.APISocket)
 	return serve(ctx, listeners, parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, log),
-		identity: who.run, trust: trusted, measure: measure, api: handler, ops: opsHandler(registry, loop, store, deployer),
+		identity: who.run, trust: trusted, measure: measure, api: handler, ops: opsHandler(registry, loop, store, deployer, logs),
 	})
 }
 
@@ -126,8 +128,9 @@ func openStore(cfg Config, log *slog.Logger) (*bolt.Store, error) {
 
 func settings(cfg Config) translate.Settings {
 	return translate.Settings{
-		Fast:   cfg.Auth != "" && cfg.Passing.any(),
-		Listen: cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL,
+		Fast:      cfg.Auth != "" && cfg.Passing.any(),
+		AccessLog: cfg.AccessLog,
+		Listen:    cfg.Listen, OpsListen: cfg.OpsListen, PublicURL: cfg.PublicURL,
 		Limits: translate.Limits{
 			BodyBytes: cfg.Passing.MaxBodyBytes, AdapterRequests: cfg.ConcurrentRequests, AnswerTimeout: cfg.RequestTimeout, StreamDuration: cfg.StreamDuration,
 		},

@@ -20,6 +20,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/adapterstest"
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/envoy/envoytest"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
@@ -79,7 +80,7 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cfg, quiet()) }()
+	go func() { done <- run(ctx, cfg, logging.New(io.Discard, "xds", slog.LevelInfo, nil)) }()
 	awaitReady(t, cfg.OpsSocket)
 	for _, path := range []string{cfg.ADSSocket, cfg.APISocket, cfg.OpsSocket} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -93,7 +94,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("metrics: %s, error %v", body, err)
 	}
 	// The sockets of a program that runs are not taken from it.
-	if err := run(ctx, cfg, quiet()); err == nil || !strings.Contains(err.Error(), "another process") {
+	if err := run(ctx, cfg, logging.New(io.Discard, "xds", slog.LevelInfo, nil)); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a second start: %v", err)
 	}
 	cancel()
@@ -123,7 +124,7 @@ func TestTheGatewayIsNoRemoteServer(t *testing.T) {
 func TestRunWithIdentity(t *testing.T) {
 	cfg := config(envoytest.SocketDir(t))
 	cfg.Auth, cfg.APIKeys = filepath.Join(t.TempDir(), "auth.yaml"), filepath.Join(t.TempDir(), "apikeys.json")
-	if err := run(t.Context(), cfg, quiet()); err == nil || !strings.Contains(err.Error(), "auth.yaml") {
+	if err := run(t.Context(), cfg, logging.New(io.Discard, "xds", slog.LevelInfo, nil)); err == nil || !strings.Contains(err.Error(), "auth.yaml") {
 		t.Errorf("without the file: %v", err)
 	}
 	if err := os.WriteFile(cfg.Auth, []byte("apiKeys: true\n"), 0o600); err != nil {
@@ -132,7 +133,7 @@ func TestRunWithIdentity(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cfg, quiet()) }()
+	go func() { done <- run(ctx, cfg, logging.New(io.Discard, "xds", slog.LevelInfo, nil)) }()
 	awaitReady(t, cfg.OpsSocket)
 	for path, want := range map[string]int{
 		"/adapters": 401, "/adapters/none": 401, "/adapters/none/mcp": 401, "/apikeys": 401, "/.well-known/oauth-protected-resource": 200,
@@ -156,7 +157,7 @@ func TestRunNamesWhatIsWrong(t *testing.T) {
 	} {
 		cfg := config(dir)
 		spoil(&cfg)
-		if err := run(t.Context(), cfg, quiet()); err == nil || !strings.Contains(err.Error(), name) {
+		if err := run(t.Context(), cfg, logging.New(io.Discard, "xds", slog.LevelInfo, nil)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -232,7 +233,7 @@ func partsFor(t *testing.T, store adapters.Store, deployer adapters.Deployer) pa
 	idle := func(ctx context.Context) error { <-ctx.Done(); return nil }
 	return parts{
 		deployer: deployer, loop: loop, discovery: server.New(loop, quiet()),
-		identity: idle, measure: idle, trust: trustOf(Config{}, nil, quiet()), api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer),
+		identity: idle, measure: idle, trust: trustOf(Config{}, nil, quiet()), api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer, logging.New(io.Discard, "xds", slog.LevelInfo, nil)),
 	}
 }
 

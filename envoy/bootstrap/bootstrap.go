@@ -106,17 +106,35 @@ func Build(c Config) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
+	logs, err := applicationLog()
+	if err != nil {
+		return nil, err
+	}
 	return &bootstrapv3.Bootstrap{
-		Node:             &corev3.Node{Id: c.NodeID, Cluster: c.NodeCluster},
-		Admin:            &bootstrapv3.Admin{Address: pipe(c.AdminSocket, 0o600)},
-		StaticResources:  &bootstrapv3.Bootstrap_StaticResources{Clusters: clusters},
-		DynamicResources: dynamicResources(),
-		OverloadManager:  overload,
-		LayeredRuntime:   runtime,
+		ApplicationLogConfig: logs,
+		Node:                 &corev3.Node{Id: c.NodeID, Cluster: c.NodeCluster},
+		Admin:                &bootstrapv3.Admin{Address: pipe(c.AdminSocket, 0o600)},
+		StaticResources:      &bootstrapv3.Bootstrap_StaticResources{Clusters: clusters},
+		DynamicResources:     dynamicResources(),
+		OverloadManager:      overload,
+		LayeredRuntime:       runtime,
 		// The statistics of a cluster are made at its first request: thousands
 		// of adapters that nobody calls cost next to nothing.
 		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}, nil
+}
+
+// applicationLog has the keys of the other programs' logs.
+func applicationLog() (*bootstrapv3.Bootstrap_ApplicationLogConfig, error) {
+	format, err := structpb.NewStruct(map[string]any{
+		"time": "%Y-%m-%dT%T.%f%z", "level": "%l", "msg": "%j", "part": "envoy", "component": "%n",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rendering the format of logs: %w", err)
+	}
+	return &bootstrapv3.Bootstrap_ApplicationLogConfig{LogFormat: &bootstrapv3.Bootstrap_ApplicationLogConfig_LogFormat{
+		LogFormat: &bootstrapv3.Bootstrap_ApplicationLogConfig_LogFormat_JsonFormat{JsonFormat: format},
+	}}, nil
 }
 
 func dynamicResources() *bootstrapv3.Bootstrap_DynamicResources {

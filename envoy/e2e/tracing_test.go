@@ -141,8 +141,8 @@ func checkAttributes(t *testing.T, all []span) {
 	for of, more := range map[string]map[string]string{
 		"envoy server POST tools/call trace":      {"mooring.era": "legacy", "mooring.verdict": "allow", "http.url": "/mcp", "http.route": "a/session"},
 		"extproc internal judge tools/call trace": {"mooring.era": "legacy", "mooring.verdict": "allow", "gen_ai.operation.name": "execute_tool"},
-		"bridge server tools/call trace":    {"mooring.era": "legacy", "network.transport": "unix", "mcp.protocol.version": harness.Legacy},
-		"bridge client tools/call trace":    {"network.transport": "pipe", "gen_ai.operation.name": "execute_tool"},
+		"bridge server tools/call trace":          {"mooring.era": "legacy", "network.transport": "unix", "mcp.protocol.version": harness.Legacy},
+		"bridge client tools/call trace":          {"network.transport": "pipe", "gen_ai.operation.name": "execute_tool"},
 	} {
 		at := slices.IndexFunc(all, func(s span) bool { return nameOf(s) == of })
 		if at < 0 {

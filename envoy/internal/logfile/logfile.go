@@ -29,7 +29,7 @@ const (
 
 // warning matches lines of slog's text and JSON handlers, of Envoy and of a Go
 // program that crashed.
-var warning = regexp.MustCompile(`level=(WARN|ERROR)|"level":"(WARN|ERROR)"|\]\[(warning|error|critical)\]|^(panic|fatal error): `)
+var warning = regexp.MustCompile(`level=(WARN|ERROR)|"level":"(WARN|ERROR|warning|error|critical)"|\]\[(warning|error|critical)\]|^(panic|fatal error): `)
 
 // Open opens the log for a part to append to.
 func Open(path string) (*os.File, error) {
@@ -149,7 +149,7 @@ func (w *Watcher) tell(line []byte, now time.Time) {
 	}
 	switch w.said++; {
 	case w.said <= burst:
-		w.warn(string(line[:min(len(line), maxLine)]))
+		w.warn(readable(line[:min(len(line), maxLine)]))
 	case w.said == burst+1:
 		w.warn("more warnings are in " + w.path)
 	}

@@ -47,6 +47,7 @@ func TestWarnings(t *testing.T) {
 	poll(t, w, now)
 	appendTo(t, path, "ic: crash\n[2026-11-01 10:00:00.000][12][info][main] fine\n")
 	poll(t, w, now)
+	want[1] = "ERROR json"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
@@ -119,5 +120,18 @@ func TestTail(t *testing.T) {
 	appendTo(t, path, "a\nb\nc\n")
 	if got := Tail(path, 2); got != "b\nc" {
 		t.Errorf("tail %q", got)
+	}
+}
+
+func TestReadable(t *testing.T) {
+	for line, want := range map[string]string{
+		"panic: crash": "panic: crash",
+		`{"a":1}`:      `{"a":1}`,
+		`{"time":"t","level":"WARN","msg":"told","part":"xds","error":"no \"way\"","n":2}`: `WARN told error="no \"way\"" n="2"`,
+		`{"level":"warning","msg":"told","part":"envoy","component":"main"}`:               `WARNING told component="main"`,
+	} {
+		if got := readable([]byte(line)); got != want {
+			t.Errorf("%s: %s, not %s", line, got, want)
+		}
 	}
 }

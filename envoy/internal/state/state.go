@@ -114,13 +114,7 @@ func (f *Folder) Runtime() string { return f.runtime }
 // start, but not those of bridges, in a folder of their own: they may still be
 // served.
 func (f *Folder) prepare() error {
-	f.runtime = filepath.Join(f.root, "run")
-	if len(f.runtime) > maxRuntimePath {
-		sum := sha256.Sum256([]byte(f.root))
-		// The same folder at each start, since bridges that outlived the last
-		// one serve there.
-		f.runtime = fmt.Sprintf("/tmp/mooring-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6]))
-	}
+	f.runtime = runtimeOf(f.root)
 	for _, dir := range []string{f.runtime, f.Adapters(), f.Logs()} {
 		if err := private(dir); err != nil {
 			return fmt.Errorf("making a folder: %w", err)
@@ -136,6 +130,28 @@ func (f *Folder) prepare() error {
 		}
 	}
 	return nil
+}
+
+// RuntimeOf is where the sockets are of who uses the state folder.
+func RuntimeOf(root string) (string, error) {
+	root, err := filepath.Abs(root)
+	if err == nil {
+		root, err = filepath.EvalSymlinks(root)
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding the state folder: %w", err)
+	}
+	return runtimeOf(root), nil
+}
+
+// runtimeOf is the same folder at each start, since bridges that outlived the last
+// one serve there.
+func runtimeOf(root string) string {
+	if runtime := filepath.Join(root, "run"); len(runtime) <= maxRuntimePath {
+		return runtime
+	}
+	sum := sha256.Sum256([]byte(root))
+	return fmt.Sprintf("/tmp/mooring-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6]))
 }
 
 // private makes dir with mode 0700, or checks that it is a folder of this user

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"log/slog"
 	"time"
 
 	extprocfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 )
@@ -14,6 +16,9 @@ import (
 type conversation struct {
 	*Server
 	stream extprocv3.ExternalProcessor_ProcessServer
+	// requestID is that of Envoy, and traceID and spanID are of the span of the
+	// judgement: for the log.
+	requestID, traceID, spanID string
 }
 
 // run judges the request. Its error is that of the stream, or says that Envoy
@@ -66,6 +71,7 @@ func (c *conversation) run(policy decide.Policy) error {
 // request judges head and body.
 func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders, body *body) (*decide.Request, decide.Decision, error) {
 	begin, sent := time.Now(), headOf(head)
+	c.requestID = sent.Header.Get("X-Request-Id")
 	request, decision := c.judge.Head(c.stream.Context(), policy, sent)
 	c.metrics.took(phaseHead, begin)
 	if decision.Refusal != nil {
@@ -141,8 +147,12 @@ func (c *conversation) unjudged(reason string) error {
 // refuse ends the HTTP request. Envoy drops what else comes of it.
 func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 	c.metrics.refused(adapter, decision.Refusal)
-	c.log.Debug("refused", "adapter", adapter, "reason", decision.Refusal.Reason, "status", decision.Refusal.Status,
-		"principal", decision.Metadata.Principal)
+	if c.log.Enabled(c.stream.Context(), slog.LevelDebug) {
+		m := decision.Metadata
+		c.log.Debug("refused", "reason", decision.Refusal.Reason, "status", decision.Refusal.Status,
+			logging.RequestID, c.requestID, logging.Adapter, adapter, logging.Principal, m.Principal, logging.Session, m.Session,
+			logging.Method, m.Method, logging.Tool, m.Tool, logging.TraceID, c.traceID, logging.SpanID, c.spanID)
+	}
 	if cause := decision.Refusal.Cause; cause != nil {
 		c.log.Warn("a request cannot go on", "adapter", adapter, "reason", decision.Refusal.Reason, "error", cause)
 	}

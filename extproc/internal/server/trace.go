@@ -26,6 +26,7 @@ func (c *conversation) record(begin time.Time, header http.Header, message inspe
 	d.Metadata.Trace = c.Tracer.ForeignTrace(origin)
 	span := c.Tracer.Internal(begin, origin, "judge")
 	defer span.End()
+	c.traceID, c.spanID = span.IDs()
 	m := d.Metadata
 	about := tracing.Message{
 		Method: m.Method, Tool: m.Tool, NamesTool: m.Listed == contract.ListedYes, Adapter: m.Adapter, Era: string(m.Era), Principal: m.Principal, Session: m.Session,

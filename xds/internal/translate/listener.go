@@ -42,6 +42,9 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm.LocalReplyConfig = localReplies()
 	hcm.Tracing = tracing(r.traces)
 	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests(), allRequests()}
+	if r.log != "" {
+		hcm.AccessLog = append(hcm.AccessLog, requestLines(r.log))
+	}
 	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 		ConfigSource: adsSource(), RouteConfigName: contract.RoutesPublic,

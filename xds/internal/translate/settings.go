@@ -30,6 +30,9 @@ type Settings struct {
 	// Fast lets Envoy serve by itself what it can, of adapters with inspection
 	// session. False means that the external processor judges every request.
 	Fast bool
+	// AccessLog is the file that Envoy adds a line to for each request; - is its
+	// standard output. Empty means none.
+	AccessLog string
 	// Traces say which traces Envoy records, and where it sends them. The zero
 	// value is none.
 	Traces otlp.Settings
@@ -90,6 +93,7 @@ type resolved struct {
 	address authn.Address
 	fast    bool
 	traces  otlp.Settings
+	log     string
 }
 
 // Addresses are those that the gateway listens at. It is an error when one of
@@ -130,6 +134,7 @@ func (s Settings) resolve() (resolved, error) {
 		address:  address,
 		fast:     s.Fast,
 		traces:   s.Traces,
+		log:      s.AccessLog,
 	}, nil
 }
 
