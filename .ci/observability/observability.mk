@@ -2,17 +2,19 @@
 PROMETHEUS := $(TOOLS)/prometheus
 OBSERVE_LISTEN ?= 127.0.0.1:9091
 OPS_LISTEN := $(or $(MOORING_OPS_LISTEN),127.0.0.1:9090)
+# Where Prometheus keeps what it needs: in the state folder, which is its owner's alone.
+OBSERVE_STATE := $(or $(MOORING_STATE),.state)
 
 .PHONY: observe
 observe: $(PROMETHEUS)/promtool ## run Prometheus on the gateway that runs; Ctrl-C stops it
 	@curl -sf http://$(OPS_LISTEN)/sd >/dev/null || { echo "no gateway at $(OPS_LISTEN): start one with make run" >&2; exit 1; }
-	@mkdir -p .state/prometheus
-	@sed -e 's|127.0.0.1:9090|$(OPS_LISTEN)|' -e 's|mooring/alerts|$(CURDIR)/charts/mooring/alerts|' charts/prometheus.yaml >.state/prometheus/prometheus.yaml
+	@install -d -m 700 $(OBSERVE_STATE) $(OBSERVE_STATE)/prometheus
+	@sed -e 's|127.0.0.1:9090|$(OPS_LISTEN)|' -e 's|mooring/alerts|$(CURDIR)/charts/mooring/alerts|' charts/prometheus.yaml >$(OBSERVE_STATE)/prometheus/prometheus.yaml
 	@echo "observe: graphs   http://$(OBSERVE_LISTEN)/graph"
 	@echo "observe: targets  http://$(OBSERVE_LISTEN)/targets"
 	@echo "observe: alerts   http://$(OBSERVE_LISTEN)/alerts"
 	@echo "observe: dashboards for Grafana are in charts/mooring/dashboards"
-	@exec $(PROMETHEUS)/prometheus --config.file=.state/prometheus/prometheus.yaml --storage.tsdb.path=.state/prometheus/data \
+	@exec $(PROMETHEUS)/prometheus --config.file=$(OBSERVE_STATE)/prometheus/prometheus.yaml --storage.tsdb.path=$(OBSERVE_STATE)/prometheus/data \
 		--storage.tsdb.retention.time=2d --web.listen-address=$(OBSERVE_LISTEN) --enable-feature=exemplar-storage --log.level=warn
 
 .PHONY: test-observability

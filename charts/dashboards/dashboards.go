@@ -166,6 +166,8 @@ func dataPath() Dashboard {
 			{Title: "Audit", Unit: "short", Help: "What was dropped is missing from the audit files.", Queries: []Query{
 				{"sum(increase(mooring_audit_events_total[$__rate_interval]))", "written"},
 				{"sum(increase(mooring_audit_dropped_total[$__rate_interval]))", "dropped"}}},
+			{Title: "Spans of traces", Unit: "ops", Help: "Empty where nothing is traced. What was dropped or failed is missing from traces.",
+				Queries: []Query{{rate("mooring_trace_spans_total", "", "result"), "{{result}}"}}},
 			{Title: "Exchanges with the external processor", Unit: "reqps", Queries: []Query{
 				{"sum(rate(envoy_http_ext_proc_mooring_streams_started[$__rate_interval]))", "started"},
 				{"sum(rate(envoy_http_ext_proc_mooring_streams_failed[$__rate_interval]))", "failed"}}},
