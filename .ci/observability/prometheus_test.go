@@ -28,8 +28,8 @@ type prometheus struct {
 }
 
 // observe starts the Prometheus that the environment names, with the
-// configuration of the chart but for its intervals.
-func observe(t *testing.T, m *harness.Mooring) *prometheus {
+// configuration of the chart but for its intervals, and with that feature.
+func observe(t *testing.T, m *harness.Mooring, feature string) *prometheus {
 	t.Helper()
 	program := os.Getenv("PROMETHEUS")
 	if program == "" {
@@ -49,7 +49,7 @@ func observe(t *testing.T, m *harness.Mooring) *prometheus {
 	}
 	p := &prometheus{t: t, listen: envoytest.FreeAddress(t)}
 	cmd := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+p.listen, "--enable-feature=exemplar-storage", "--log.level=warn")
+		"--web.listen-address="+p.listen, "--enable-feature="+feature, "--log.level=warn")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -63,6 +63,12 @@ func observe(t *testing.T, m *harness.Mooring) *prometheus {
 			t.Logf("Prometheus says:\n%s", log.String())
 		}
 	})
+	p.awaitReady(m)
+	return p
+}
+
+func (p *prometheus) awaitReady(m *harness.Mooring) {
+	p.t.Helper()
 	m.Await("Prometheus is ready", 30*time.Second, func() bool {
 		res, err := http.Get("http://" + p.listen + "/-/ready")
 		if err != nil {
@@ -71,7 +77,6 @@ func observe(t *testing.T, m *harness.Mooring) *prometheus {
 		_ = res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
-	return p
 }
 
 // get asks Prometheus' API.
