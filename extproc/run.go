@@ -52,9 +52,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	if err != nil {
 		return err
 	}
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	reg.MustRegister(signingKeyAge(ring))
+	reg := newRegistry(ring)
 	limiter := limit.New(time.Now)
 	processor := server.New(&decide.Judge{
 		Authenticator: who,
@@ -97,6 +95,12 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	group.Go(func() error { return serveOps(ctx, ops, reg, logs) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
+}
+
+func newRegistry(ring *keys.Ring) *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), signingKeyAge(ring))
+	return reg
 }
 
 // openTraces opens what makes spans, by OpenTelemetry's environment variables; nil

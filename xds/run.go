@@ -60,11 +60,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) (err error) {
 	trusted := trustOf(cfg, who.gate, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	set := settings(cfg)
-	if set.Traces, err = otlp.FromEnvironment(); err != nil {
-		return err
-	}
-	translator, err := translate.New(set)
+	translator, err := newTranslator(cfg)
 	if err != nil {
 		return err
 	}
@@ -135,6 +131,17 @@ func settings(cfg Config) translate.Settings {
 			BodyBytes: cfg.Passing.MaxBodyBytes, AdapterRequests: cfg.ConcurrentRequests, AnswerTimeout: cfg.RequestTimeout, StreamDuration: cfg.StreamDuration,
 		},
 	}
+}
+
+// newTranslator translates under the settings, and those for traces, which come by
+// OpenTelemetry's environment variables.
+func newTranslator(cfg Config) (*translate.Translator, error) {
+	set := settings(cfg)
+	var err error
+	if set.Traces, err = otlp.FromEnvironment(); err != nil {
+		return nil, err
+	}
+	return translate.New(set)
 }
 
 // remotePolicy says which addresses a remote server may have: on one machine,

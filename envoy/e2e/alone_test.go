@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -71,6 +72,78 @@ func TestBridgeAlone(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("the bridge does not end")
+	}
+}
+
+// TestBridgeWithBlockedLog: a log that nobody reads holds up no request, and not
+// the end either.
+func TestBridgeWithBlockedLog(t *testing.T) {
+	address := envoytest.FreeAddress(t)
+	cmd := exec.Command(harness.Program(t, "bridge"), "--log-level", "debug")
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TESTSERVER_SAY=much",
+		"MCP_LISTEN=" + address, "MCP_COMMAND=" + harness.Program(t, "testserver"),
+	}
+	cmd.Stderr = fullPipe(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	harness.Await(t, "the bridge is ready", 30*time.Second, func() bool {
+		resp, err := http.Get("http://" + address + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, nil)
+	session, err := client.Connect(limited(t, 20*time.Second), &mcp.StreamableClientTransport{Endpoint: "http://" + address + "/mcp"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		if got, err := harness.Call(limited(t, 20*time.Second), session, "echo", map[string]any{"text": "said"}); err != nil || got != "said" {
+			t.Fatalf("echo answers %q, %v", got, err)
+		}
+	}
+	if err := errors.Join(session.Close(), cmd.Process.Signal(os.Interrupt)); err != nil {
+		t.Error(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the bridge ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the bridge does not end")
+	}
+}
+
+// fullPipe is a pipe that takes nothing more, and that nobody reads.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = w.Close()
+		_ = r.Close()
+	})
+	if err := w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := w.Write(make([]byte, 4096)); errors.Is(err, os.ErrDeadlineExceeded) {
+			return w
+		} else if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
