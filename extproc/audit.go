@@ -26,13 +26,16 @@ func openTrail(cfg Config, reg prometheus.Registerer, log *slog.Logger) (keeper,
 	case "":
 		return noTrail{}, nil
 	case "-":
-		return trail.New(audit.To(os.Stdout), reg, log), nil
+		out := audit.To(os.Stdout)
+		reg.MustRegister(out)
+		return trail.New(out, log), nil
 	}
 	file, err := audit.Open(cfg.Audit, cfg.AuditMaxBytes)
 	if err != nil {
 		return nil, err
 	}
-	return fileTrail{trail.New(file, reg, log), file}, nil
+	reg.MustRegister(file)
+	return fileTrail{trail.New(file, log), file}, nil
 }
 
 // fileTrail closes its file in the end.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/audit"
 )
@@ -17,19 +19,27 @@ type auditor interface {
 
 // openAudit opens the file at path. "-" is the standard output, and an empty path
 // an auditor that keeps nothing.
-func openAudit(path string) (auditor, error) {
+func openAudit(path string, reg prometheus.Registerer) (auditor, error) {
 	switch path {
 	case "":
 		return noAudit{}, nil
 	case "-":
-		return audit.To(os.Stdout), nil
+		out := audit.To(os.Stdout)
+		reg.MustRegister(out)
+		return out, nil
 	}
-	return audit.Open(path, 0)
+	file, err := audit.Open(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	reg.MustRegister(file)
+	return file, nil
 }
 
 type noAudit struct{}
 
 func (noAudit) Append(...audit.Event) error { return nil }
+func (noAudit) Failing() bool               { return false }
 func (noAudit) Close() error                { return nil }
 
 // verifyCommand is the first argument of the command that verifies audit files.

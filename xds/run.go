@@ -83,7 +83,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) (err error) {
 		Store: store, Deployer: deployer, Programmer: loop, Traffic: meter, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
 		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check, who.checkExchange),
 	})
-	kept, err := openAudit(cfg.Audit)
+	kept, err := openAudit(cfg.Audit, registry)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,26 @@ import (
 type Auditor interface {
 	// Append keeps events. Its error is for the log.
 	Append(events ...audit.Event) error
+	// Failing reports whether the last events were lost.
+	Failing() bool
+}
+
+// unaudited refuses what would change something while the audit cannot be kept.
+// The refusal has its line in the audit like others: once that can be written,
+// changes are possible again.
+func (a *api) unaudited(r *http.Request) *problem {
+	if a.Audit == nil || !a.Audit.Failing() || isMCP(r.URL.Path) {
+		return nil
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	return &problem{
+		status: http.StatusServiceUnavailable,
+		detail: "The audit cannot be kept, so nothing may be changed. Try again, and if it stays so, look for a full disk.",
+		header: http.Header{"Retry-After": {"1"}},
+	}
 }
 
 // audited reports whether the request belongs into the audit: what changes

@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,4 +84,32 @@ func TestAuditTellsWhatWasDoneAndRefused(t *testing.T) {
 	if result, err := audit.Verify(path); err != nil || !result.Complete {
 		t.Errorf("%+v, error %v", result, err)
 	}
+}
+
+// failing is an audit on a full disk.
+type failing struct{ full, lost bool }
+
+func (f *failing) Failing() bool { return f.lost }
+
+func (f *failing) Append(...audit.Event) error {
+	f.lost = f.full
+	if f.full {
+		return errors.New("no space left on device")
+	}
+	return nil
+}
+
+// TestNothingChangesWithoutAudit: at most one change is missing in it.
+func TestNothingChangesWithoutAudit(t *testing.T) {
+	kept := &failing{}
+	f := newFixture(t, func(cfg *api.Config) { cfg.Audit = kept })
+	f.must(t, http.StatusCreated, "alice", http.MethodPost, "/adapters", minimal("one", ""))
+	kept.full = true
+	f.must(t, http.StatusOK, "alice", http.MethodPatch, "/adapters/one", `{"description":"first"}`)
+	f.must(t, http.StatusServiceUnavailable, "alice", http.MethodPatch, "/adapters/one", `{"description":"second"}`)
+	f.must(t, http.StatusServiceUnavailable, "alice", http.MethodDelete, "/adapters/one", "")
+	f.must(t, http.StatusOK, "alice", http.MethodGet, "/adapters/one", "")
+	kept.full = false
+	f.must(t, http.StatusServiceUnavailable, "alice", http.MethodDelete, "/adapters/one", "")
+	f.must(t, http.StatusNoContent, "alice", http.MethodDelete, "/adapters/one", "")
 }

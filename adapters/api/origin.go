@@ -77,6 +77,10 @@ func (a *api) guarded(next http.Handler) http.Handler {
 			a.fail(w, r, p)
 			return
 		}
+		if p := a.unaudited(r); p != nil {
+			a.fail(w, r, p)
+			return
+		}
 		if r.Method == http.MethodConnect || path.Clean(r.URL.Path) != r.URL.Path {
 			a.fail(w, r, &problem{status: http.StatusNotFound, detail: "There is nothing at this path."})
 			return

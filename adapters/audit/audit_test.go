@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func open(t *testing.T, path string) *Log {
@@ -168,12 +170,23 @@ func TestDiskFull(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		t.Fatal(err)
 	}
-	if failed == nil {
+	if failed == nil || !l.Failing() {
 		t.Error("it was written")
 	}
+	l.Lose(5)
 	add(t, l, 1)
-	if got, err := Verify(path); err != nil || got.Lines != 3 {
+	if got, err := Verify(path); err != nil || got.Lines != 3 || l.Failing() {
 		t.Errorf("%+v, error %v", got, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), `"dropped":7`) {
+		t.Errorf("nobody is told of what is missing: %s, error %v", text, err)
+	}
+	if testutil.ToFloat64(l.dropped) != 7 || testutil.ToFloat64(l.kept) != 3 {
+		t.Error("the loss is not counted")
+	}
+	if problems, err := testutil.CollectAndLint(l); err != nil || len(problems) != 0 {
+		t.Errorf("problems %v, error %v", problems, err)
 	}
 }
 

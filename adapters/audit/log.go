@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Log is a stream that events are added to. It is safe for use by several
@@ -17,6 +19,9 @@ type Log struct {
 	// seq and prev are the number and the digest of the last line.
 	seq  int64
 	prev string
+	// untold is how many events were lost since the last one that was kept.
+	untold        uint64
+	kept, dropped prometheus.Counter
 }
 
 // output is where lines go.
@@ -35,7 +40,7 @@ type output interface {
 // is an error. A file that has maxBytes is moved to path with the ending .1, in
 // place of what was there; zero lets it grow.
 func Open(path string, maxBytes int64) (*Log, error) {
-	l := &Log{out: &file{path: path, max: maxBytes}}
+	l := newLog(&file{path: path, max: maxBytes})
 	if err := l.ready(); err != nil {
 		return nil, fmt.Errorf("opening audit file: %w", err)
 	}
@@ -43,19 +48,66 @@ func Open(path string, maxBytes int64) (*Log, error) {
 }
 
 // To is a Log that writes to w, with a chain of its own.
-func To(w io.Writer) *Log { return &Log{out: stream{w}} }
+func To(w io.Writer) *Log { return newLog(stream{w}) }
+
+func newLog(out output) *Log {
+	return &Log{
+		out: out,
+		kept: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mooring_audit_events_total", Help: "Events of the audit that were written.",
+		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mooring_audit_dropped_total", Help: "Events of the audit that could not be written.",
+		}),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (l *Log) Describe(out chan<- *prometheus.Desc) { l.kept.Describe(out); l.dropped.Describe(out) }
+
+// Collect implements prometheus.Collector.
+func (l *Log) Collect(out chan<- prometheus.Metric) { l.kept.Collect(out); l.dropped.Collect(out) }
 
 // Append writes events as the next lines, and unless all of them were denied,
 // returns once they are on disk: whoever may do nothing shall not keep the disk
 // busy. Where the file was moved away, it makes a new one, which goes on with
-// the chain. After an error none of the lines is there.
+// the chain. After an error none of the lines is there, and the next event that
+// is kept tells how many are missing.
 func (l *Log) Append(events ...Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.append(events); err != nil {
+	if len(events) == 0 {
+		return nil
+	}
+	told := slices.Clone(events)
+	told[0].Dropped += l.untold
+	if err := l.append(told); err != nil {
+		l.lose(uint64(len(events)))
 		return fmt.Errorf("writing audit: %w", err)
 	}
+	l.untold = 0
+	l.kept.Add(float64(len(events)))
 	return nil
+}
+
+// Lose notes events that could not even be handed to Append. The next that is
+// kept tells of them.
+func (l *Log) Lose(events uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lose(events)
+}
+
+func (l *Log) lose(events uint64) {
+	l.untold += events
+	l.dropped.Add(float64(events))
+}
+
+// Failing reports whether the last events were lost.
+func (l *Log) Failing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.untold > 0
 }
 
 func (l *Log) append(events []Event) error {

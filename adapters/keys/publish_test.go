@@ -24,6 +24,28 @@ func published(t *testing.T, file string) jose.JSONWebKeySet {
 	return list
 }
 
+// TestPublishedAlready: what is there is not written again, which could fail for
+// want of space and keep a program from starting.
+func TestPublishedAlready(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "keys.json")
+	generate(t, dir)
+	var before os.FileInfo
+	for range 2 {
+		ring, _ := open(t, dir)
+		if err := ring.Publish(file); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != nil && !os.SameFile(before, info) {
+			t.Error("the file was written anew")
+		}
+		before = info
+	}
+}
+
 func TestPublishFollowsTheRing(t *testing.T) {
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "keys.json")
 	old := generate(t, dir)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mooring-mcp/mooring/adapters/audit"
 )
@@ -24,8 +23,10 @@ const (
 
 // Log keeps events. *audit.Log is one.
 type Log interface {
-	// Append keeps events, or none of them.
+	// Append keeps events, or loses all of them.
 	Append(events ...audit.Event) error
+	// Lose notes events that were lost before.
+	Lose(events uint64)
 }
 
 // Trail writes events to a Log. It is safe for use by several goroutines.
@@ -33,25 +34,14 @@ type Trail struct {
 	to     Log
 	log    *slog.Logger
 	events chan audit.Event
-	// untold is how many events were dropped since the last one that was kept.
-	untold  atomic.Uint64
-	kept    prometheus.Counter
-	dropped prometheus.Counter
+	// lost is how many found no place in the queue since the last that were
+	// written.
+	lost atomic.Uint64
 }
 
 // New makes a Trail that writes to to.
-func New(to Log, reg prometheus.Registerer, log *slog.Logger) *Trail {
-	t := &Trail{
-		to: to, log: log, events: make(chan audit.Event, maxQueue),
-		kept: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "mooring_audit_events_total", Help: "Events of the audit of MCP messages that were written.",
-		}),
-		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "mooring_audit_dropped_total", Help: "Events of the audit of MCP messages that could not be written.",
-		}),
-	}
-	reg.MustRegister(t.kept, t.dropped)
-	return t
+func New(to Log, log *slog.Logger) *Trail {
+	return &Trail{to: to, log: log, events: make(chan audit.Event, maxQueue)}
 }
 
 // Take takes an entry, and does not wait.
@@ -63,7 +53,7 @@ func (t *Trail) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
 	select {
 	case t.events <- event:
 	default:
-		t.lose(1)
+		t.lost.Add(1)
 	}
 }
 
@@ -89,18 +79,10 @@ func (t *Trail) write(first audit.Event) {
 	for len(events) < maxBatch && len(t.events) > 0 {
 		events = append(events, <-t.events)
 	}
-	untold := t.untold.Swap(0)
-	events[0].Dropped = untold
-	if err := t.to.Append(events...); err != nil {
-		t.untold.Add(untold)
-		t.lose(len(events))
-		t.log.Error("the audit cannot be kept", "events", len(events), "error", err)
-		return
+	if lost := t.lost.Swap(0); lost > 0 {
+		t.to.Lose(lost)
 	}
-	t.kept.Add(float64(len(events)))
-}
-
-func (t *Trail) lose(events int) {
-	t.untold.Add(uint64(events))
-	t.dropped.Add(float64(events))
+	if err := t.to.Append(events...); err != nil {
+		t.log.Error("the audit cannot be kept", "events", len(events), "error", err)
+	}
 }
