@@ -23,6 +23,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/adapterstest"
 	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
@@ -54,7 +55,12 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := load(ctx, cfg, store, deployer); err != nil {
 		return err
 	}
-	translator, err := translate.New(translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen})
+	// The environment of the benchmark turns traces on for all that it starts.
+	traces, err := otlp.FromEnvironment()
+	if err != nil {
+		return err
+	}
+	translator, err := translate.New(translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Traces: traces})
 	if err != nil {
 		return err
 	}
