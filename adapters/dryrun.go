@@ -23,7 +23,7 @@ type dryStore struct{ Store }
 func (d dryStore) Create(ctx context.Context, a Adapter) (Adapter, error) {
 	_, err := d.Get(ctx, a.Name)
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, ErrUnreadable):
 		return Adapter{}, ErrExists
 	case !errors.Is(err, ErrNotFound):
 		return Adapter{}, err
@@ -45,6 +45,9 @@ func (d dryStore) Update(ctx context.Context, a Adapter, ifAt Revision) (Adapter
 // Delete implements Store.
 func (d dryStore) Delete(ctx context.Context, name string, ifAt Revision) error {
 	_, err := d.judge(ctx, name, ifAt)
+	if ifAt == "" && errors.Is(err, ErrUnreadable) {
+		return nil
+	}
 	return err
 }
 

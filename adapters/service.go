@@ -118,7 +118,7 @@ func (s *Service) create(ctx context.Context, spec Spec, principal Principal, or
 	return created, nil
 }
 
-// Get returns the adapter of that name. ErrNotFound.
+// Get returns the adapter of that name. ErrNotFound, or an UnreadableError.
 func (s *Service) Get(ctx context.Context, name string) (Adapter, error) {
 	a, err := s.cfg.Store.Get(ctx, name)
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Service) Get(ctx context.Context, name string) (Adapter, error) {
 	return a, nil
 }
 
-// List returns all adapters in order of name.
+// List returns all adapters in order of name that can be read.
 func (s *Service) List(ctx context.Context) ([]Adapter, error) {
 	all, err := s.cfg.Store.List(ctx)
 	if err != nil {
@@ -191,11 +191,12 @@ func lostRace(a Adapter, err error) (Adapter, error) {
 }
 
 // Delete removes the adapter of that name, and returns when Envoy does not serve
-// it any more, or was waited for in vain for a second. The error of guard,
-// ErrNotFound, or ErrStale when others keep changing it.
+// it any more, or was waited for in vain for a second. Of a record that cannot
+// be read guard sees the name and the id alone, so that only administrators pass.
+// The error of guard, ErrNotFound, or ErrStale when others keep changing it.
 func (s *Service) Delete(ctx context.Context, name string, guard Guard) error {
 	for attempt := 1; ; attempt++ {
-		current, err := s.Get(ctx, name)
+		current, err := s.deletable(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -211,6 +212,17 @@ func (s *Service) Delete(ctx context.Context, name string, guard Guard) error {
 			return fmt.Errorf("deleting adapter %q: %w", name, err)
 		}
 	}
+}
+
+// deletable is the adapter of that name, or what is known of it: then it has no
+// revision.
+func (s *Service) deletable(ctx context.Context, name string) (Adapter, error) {
+	current, err := s.Get(ctx, name)
+	var unreadable *UnreadableError
+	if errors.As(err, &unreadable) {
+		return Adapter{ID: unreadable.ID, Spec: Spec{Name: name}}, nil
+	}
+	return current, err
 }
 
 func (s *Service) awaitWithdrawn(ctx context.Context, id UID) {

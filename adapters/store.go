@@ -24,15 +24,20 @@ var (
 type Store interface {
 	// Create adds a and returns it with its Revision. ErrExists.
 	Create(ctx context.Context, a Adapter) (Adapter, error)
-	// Get returns the adapter of that name. ErrNotFound.
+	// Get returns the adapter of that name. ErrNotFound, or an UnreadableError.
 	Get(ctx context.Context, name string) (Adapter, error)
-	// List returns all adapters in order of name.
+	// List returns all adapters in order of name, without those that Unreadable
+	// returns.
 	List(ctx context.Context) ([]Adapter, error)
+	// Unreadable returns the records that are there and cannot be read.
+	Unreadable(ctx context.Context) ([]*UnreadableError, error)
 	// Update replaces the adapter of a.Name, provided that it is at revision
-	// ifAt (empty: any) and has the same ID. ErrNotFound, ErrStale.
+	// ifAt (empty: any) and has the same ID. ErrNotFound, ErrStale, or an
+	// UnreadableError.
 	Update(ctx context.Context, a Adapter, ifAt Revision) (Adapter, error)
 	// Delete removes the adapter of that name, provided that it is at revision
-	// ifAt (empty: any). ErrNotFound, ErrStale.
+	// ifAt (empty: any, and one that cannot be read too). ErrNotFound, ErrStale,
+	// or an UnreadableError.
 	Delete(ctx context.Context, name string, ifAt Revision) error
 	// Changes returns a channel that receives after any change, however many
 	// there were: read List again. It is never closed. Each call returns a

@@ -20,7 +20,6 @@ import (
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/bolt"
-	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/local"
 	"github.com/mooring-mcp/mooring/adapters/logging"
@@ -111,15 +110,7 @@ func openStore(cfg Config, log *slog.Logger) (*bolt.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.SecretsKey), 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the key for secrets: %w", err)
 	}
-	key, err := keys.SealingKey(cfg.SecretsKey)
-	if err != nil {
-		return nil, fmt.Errorf("secrets: %w", err)
-	}
-	sealer, err := keys.NewSealer(key)
-	if err != nil {
-		return nil, err
-	}
-	return bolt.OpenSealing(cfg.DB, sealer, log)
+	return bolt.OpenSealing(cfg.DB, cfg.SecretsKey, log)
 }
 
 func settings(cfg Config) translate.Settings {

@@ -4,6 +4,7 @@ package adapterstest
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,6 +21,8 @@ type Store struct {
 	records  map[string]adapters.Adapter
 	revision int
 	err      error
+	// unreadable are names of records that cannot be read.
+	unreadable map[string]bool
 }
 
 var _ adapters.Store = (*Store)(nil)
@@ -29,6 +32,40 @@ func (s *Store) Fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
+}
+
+// Lock makes the record of that name one that cannot be read, or, with false,
+// one that can again.
+func (s *Store) Lock(name string, locked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unreadable == nil {
+		s.unreadable = map[string]bool{}
+	}
+	s.unreadable[name] = locked
+	s.Notify()
+}
+
+// Unreadable implements adapters.Store.
+func (s *Store) Unreadable(ctx context.Context) ([]*adapters.UnreadableError, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.broken(ctx); err != nil {
+		return nil, err
+	}
+	var all []*adapters.UnreadableError
+	for _, name := range slices.Sorted(maps.Keys(s.records)) {
+		if s.unreadable[name] {
+			all = append(all, s.locked(name))
+		}
+	}
+	return all, nil
+}
+
+func (s *Store) locked(name string) *adapters.UnreadableError {
+	return &adapters.UnreadableError{
+		Name: name, ID: s.records[name].ID, Reason: "it is locked by a test", Cause: errors.New("locked"),
+	}
 }
 
 // Create implements adapters.Store.
@@ -60,6 +97,9 @@ func (s *Store) List(ctx context.Context) ([]adapters.Adapter, error) {
 	}
 	all := []adapters.Adapter{}
 	for _, name := range slices.Sorted(maps.Keys(s.records)) {
+		if s.unreadable[name] {
+			continue
+		}
 		all = append(all, copied(s.records[name]))
 	}
 	return all, nil
@@ -82,10 +122,11 @@ func (s *Store) Update(ctx context.Context, a adapters.Adapter, ifAt adapters.Re
 // Delete implements adapters.Store.
 func (s *Store) Delete(ctx context.Context, name string, ifAt adapters.Revision) error {
 	_, err := s.write(ctx, func() (adapters.Adapter, error) {
-		if _, err := s.at(name, ifAt); err != nil {
+		if _, err := s.at(name, ifAt); err != nil && (ifAt != "" || !errors.Is(err, adapters.ErrUnreadable)) {
 			return adapters.Adapter{}, err
 		}
 		delete(s.records, name)
+		delete(s.unreadable, name)
 		return adapters.Adapter{}, nil
 	})
 	return err
@@ -117,6 +158,8 @@ func (s *Store) at(name string, ifAt adapters.Revision) (adapters.Adapter, error
 	switch {
 	case !found:
 		return adapters.Adapter{}, adapters.ErrNotFound
+	case s.unreadable[name]:
+		return adapters.Adapter{}, s.locked(name)
 	case ifAt != "" && current.Revision != ifAt:
 		return adapters.Adapter{}, adapters.ErrStale
 	}

@@ -55,6 +55,7 @@ func (p *problem) Error() string {
 func problemOf(err error) *problem {
 	var known *problem
 	var invalid *adapters.ValidationError
+	var unreadable *adapters.UnreadableError
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &known):
@@ -63,6 +64,11 @@ func problemOf(err error) *problem {
 		return faulty(invalid.Faults)
 	case errors.As(err, &tooLarge):
 		return bodyTooLarge(tooLarge.Limit)
+	case errors.As(err, &unreadable):
+		return &problem{
+			status: http.StatusInternalServerError, cause: err,
+			detail: "The record of the adapter cannot be read: " + unreadable.Reason + ". An administrator can delete it.",
+		}
 	case errors.Is(err, adapters.ErrNotFound):
 		return &problem{status: http.StatusNotFound, detail: "There is no such adapter."}
 	case errors.Is(err, adapters.ErrKeyReused):

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 
 	"github.com/mooring-mcp/mooring/adapters"
@@ -123,14 +125,16 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, p adapters.Principal
 // delete is DELETE /adapters/{name}.
 func (a *api) delete(w http.ResponseWriter, r *http.Request, p adapters.Principal) error {
 	current, err := a.writable(r, p)
-	if err != nil {
+	if err != nil && !errors.Is(err, adapters.ErrUnreadable) {
 		return err
 	}
 	change, err := a.change(r)
 	if err != nil {
 		return err
 	}
-	if err := change.service.Delete(r.Context(), current.Name, guard(r, p)); err != nil {
+	// Of a record that cannot be read there is the name in the path alone.
+	name := cmp.Or(current.Name, r.PathValue("name"))
+	if err := change.service.Delete(r.Context(), name, guard(r, p)); err != nil {
 		return err
 	}
 	change.made(r, nil)

@@ -169,3 +169,27 @@ func TestErrorsOfTheServerAreNotShown(t *testing.T) {
 		t.Errorf("the log does not say what happened:\n%s", log)
 	}
 }
+
+// TestUnreadableRecord: whoever asks is told what is wrong, and an administrator
+// can delete it and make it anew.
+func TestUnreadableRecord(t *testing.T) {
+	f := newFixture(t)
+	f.must(t, 201, "alice", "POST", "/adapters", minimal("one", ""))
+	f.store.Lock("one", true)
+	for _, path := range []string{"/adapters/one", "/adapters/one/status"} {
+		if p := f.must(t, 500, "alice", "GET", path, "").problem(t); !strings.Contains(p.Detail, "cannot be read: it is locked by a test.") {
+			t.Errorf("GET %s: %s", path, p.Detail)
+		}
+	}
+	if got := f.must(t, 200, "alice", "GET", "/adapters", ""); got.body != "[]\n" {
+		t.Errorf("listed is %s", got.body)
+	}
+	f.must(t, 409, "alice", "POST", "/adapters", minimal("one", ""))
+	f.must(t, 409, "alice", "POST", "/adapters?dryRun=true", minimal("one", ""))
+	f.must(t, 403, "alice", "DELETE", "/adapters/one", "")
+	f.must(t, 412, "admin", "DELETE", "/adapters/one", "", "Roles", "mcp.admin", "If-Match", `"1"`)
+	f.must(t, 204, "admin", "DELETE", "/adapters/one?dryRun=true", "", "Roles", "mcp.admin")
+	f.must(t, 204, "admin", "DELETE", "/adapters/one", "", "Roles", "mcp.admin")
+	f.must(t, 404, "alice", "GET", "/adapters/one", "")
+	f.must(t, 201, "alice", "POST", "/adapters", minimal("one", ""))
+}

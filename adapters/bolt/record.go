@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/mooring-mcp/mooring/adapters"
 )
@@ -24,8 +27,9 @@ type record struct {
 	Adapter adapters.Adapter `json:"adapter"`
 }
 
-func (s *Store) encode(a adapters.Adapter) ([]byte, error) {
-	secrets, err := s.seal(a)
+// encode is the record of a for bucket b.
+func (s *Store) encode(b *bbolt.Bucket, a adapters.Adapter) ([]byte, error) {
+	secrets, err := s.seal(b, a)
 	if err != nil {
 		return nil, err
 	}
@@ -37,37 +41,46 @@ func (s *Store) encode(a adapters.Adapter) ([]byte, error) {
 	return value, nil
 }
 
-// decode reads the record under name, or answers ErrCorrupt.
+// decode reads the record under name, or answers an UnreadableError.
 func (s *Store) decode(name string, value []byte) (adapters.Adapter, error) {
 	var version struct {
 		Version int `json:"version"`
+		Adapter struct {
+			ID adapters.UID `json:"id"`
+		} `json:"adapter"`
 	}
 	if err := json.Unmarshal(value, &version); err != nil {
-		return adapters.Adapter{}, fmt.Errorf("%w: %q: %w", ErrCorrupt, name, err)
+		return adapters.Adapter{}, damaged(name, "", err)
 	}
 	if version.Version != recordVersion {
-		return adapters.Adapter{}, fmt.Errorf("%w: %q: it has version %d, and this program reads version %d",
-			ErrCorrupt, name, version.Version, recordVersion)
+		return adapters.Adapter{}, &adapters.UnreadableError{
+			Name: name, ID: version.Adapter.ID, Reason: "it was written by another version of the program",
+			Cause: fmt.Errorf("it has version %d, and this program reads version %d", version.Version, recordVersion),
+		}
 	}
 	var r record
 	strict := json.NewDecoder(bytes.NewReader(value))
 	strict.DisallowUnknownFields()
 	err := strict.Decode(&r)
 	if err != nil {
-		return adapters.Adapter{}, fmt.Errorf("%w: %q: %w", ErrCorrupt, name, err)
+		return adapters.Adapter{}, damaged(name, version.Adapter.ID, err)
 	}
 	a := r.Adapter
 	if a.Name != name || a.ID == "" || r.Revision == "" {
-		return adapters.Adapter{}, fmt.Errorf("%w: %q: it is of adapter %q, id %q, revision %q",
-			ErrCorrupt, name, a.Name, a.ID, r.Revision)
+		// Whose it is cannot be told.
+		return adapters.Adapter{}, damaged(name, "", fmt.Errorf("it is of adapter %q, id %q, revision %q", a.Name, a.ID, r.Revision))
 	}
 	a.Revision, a.Generation, a.Origin = r.Revision, r.Generation, r.Origin
 	if a.SecretEnvironmentVariables, err = s.open(a, r.Secrets); err != nil {
-		return adapters.Adapter{}, fmt.Errorf("%w: %q: its secrets: %w", ErrCorrupt, name, err)
+		return adapters.Adapter{}, &adapters.UnreadableError{Name: name, ID: a.ID, Reason: "the key of its secrets is missing, or is another", Cause: err}
 	}
 	a.Spec = a.Normalize()
 	a.CreatedAt, a.LastUpdatedAt = a.CreatedAt.UTC(), a.LastUpdatedAt.UTC()
 	return a, nil
+}
+
+func damaged(name string, id adapters.UID, cause error) error {
+	return &adapters.UnreadableError{Name: name, ID: id, Reason: "it is damaged", Cause: cause}
 }
 
 // purpose binds sealed secrets to their adapter: those of another cannot be put
@@ -75,31 +88,31 @@ func (s *Store) decode(name string, value []byte) (adapters.Adapter, error) {
 func purpose(a adapters.Adapter) string { return "secrets of adapter " + string(a.ID) }
 
 // seal is a's secrets for the file, or empty where it has none.
-func (s *Store) seal(a adapters.Adapter) (string, error) {
+func (s *Store) seal(b *bbolt.Bucket, a adapters.Adapter) (string, error) {
 	if len(a.SecretEnvironmentVariables) == 0 {
 		return "", nil
 	}
-	if s.sealer == nil {
-		return "", fmt.Errorf("%w: secrets cannot be kept, since there is no key for them (xds --secrets-key)", adapters.ErrUnsupported)
+	sealer, err := s.key.make(b)
+	if err != nil {
+		return "", err
 	}
 	text, err := json.Marshal(a.Secrets())
 	if err != nil {
 		return "", fmt.Errorf("encoding secrets of %q: %w", a.Name, err)
 	}
-	return s.sealer.Seal(text, purpose(a)), nil
+	return sealer.Seal(text, purpose(a)), nil
 }
-
-var errNoKey = errors.New("there is no key for them (xds --secrets-key)")
 
 // open is the inverse of seal.
 func (s *Store) open(a adapters.Adapter, sealed string) (map[string]adapters.Secret, error) {
 	if sealed == "" {
 		return nil, nil
 	}
-	if s.sealer == nil {
-		return nil, errNoKey
+	sealer := s.key.sealer.Load()
+	if sealer == nil {
+		return nil, fmt.Errorf("there is no key for them (xds --secrets-key): %w", fs.ErrNotExist)
 	}
-	text, err := s.sealer.Open(sealed, purpose(a))
+	text, err := sealer.Open(sealed, purpose(a))
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/mooring-mcp/mooring/adapters"
-	"github.com/mooring-mcp/mooring/adapters/keys"
 )
-
-// ErrCorrupt is what Get, Update and Delete answer of a record that cannot be
-// read. The error names it.
-var ErrCorrupt = errors.New("record cannot be read")
 
 // lockTimeout is how long Open waits for another process to let go of the file.
 const lockTimeout = 2 * time.Second
@@ -34,10 +29,10 @@ const adaptersBucket = "adapters"
 // Store is an adapters.Store in one file, which it locks while it is open.
 type Store struct {
 	adapters.Notifier
-	path   string
-	db     *bbolt.DB
-	sealer *keys.Sealer
-	log    *slog.Logger
+	path string
+	db   *bbolt.DB
+	key  *secretsKey
+	log  *slog.Logger
 
 	mu sync.Mutex
 	// reported holds the corrupt records that the log has, so that each is
@@ -50,11 +45,18 @@ var _ adapters.Store = (*Store)(nil)
 // Open opens the file at path, or makes it with mode 0600. It is an error that
 // names the file where another process has it open. Adapters with secrets are
 // ErrUnsupported.
-func Open(path string, log *slog.Logger) (*Store, error) { return OpenSealing(path, nil, log) }
+func Open(path string, log *slog.Logger) (*Store, error) { return OpenSealing(path, "", log) }
 
-// OpenSealing is Open for a Store that keeps the secrets of adapters, sealed by
-// sealer. Nil keeps none.
-func OpenSealing(path string, sealer *keys.Sealer, log *slog.Logger) (*Store, error) {
+// OpenSealing is Open for a Store that keeps the secrets of adapters, sealed
+// with the key in keyFile (none where that is empty). Where there is no such
+// file, the first secret makes it, unless secrets are stored already: they were
+// sealed with a key that is lost and may come back, and until it does, or the
+// last of their adapters is deleted, secrets are ErrUnsupported.
+func OpenSealing(path, keyFile string, log *slog.Logger) (*Store, error) {
+	key, err := openKey(keyFile)
+	if err != nil {
+		return nil, err
+	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("opening %s: another process has it open", path)
@@ -62,7 +64,7 @@ func OpenSealing(path string, sealer *keys.Sealer, log *slog.Logger) (*Store, er
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	s := &Store{path: path, db: db, sealer: sealer, log: log, reported: map[string]bool{}}
+	s := &Store{path: path, db: db, key: key, log: log, reported: map[string]bool{}}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), db.Close())
 	}
@@ -120,19 +122,33 @@ func (s *Store) Get(ctx context.Context, name string) (adapters.Adapter, error) 
 // List implements adapters.Store. A record that cannot be read is left out and
 // logged, once: it must not hold back the others.
 func (s *Store) List(ctx context.Context) ([]adapters.Adapter, error) {
-	all := []adapters.Adapter{}
-	err := s.read(ctx, func(b *bbolt.Bucket) error {
+	all, _, err := s.all(ctx)
+	return all, err
+}
+
+// Unreadable implements adapters.Store.
+func (s *Store) Unreadable(ctx context.Context) ([]*adapters.UnreadableError, error) {
+	_, locked, err := s.all(ctx)
+	return locked, err
+}
+
+// all are the adapters, and the records that cannot be read.
+func (s *Store) all(ctx context.Context) (all []adapters.Adapter, locked []*adapters.UnreadableError, err error) {
+	all = []adapters.Adapter{}
+	err = s.read(ctx, func(b *bbolt.Bucket) error {
 		return b.ForEach(func(key, value []byte) error {
 			a, err := s.decode(string(key), value)
-			if err != nil {
+			var unreadable *adapters.UnreadableError
+			if errors.As(err, &unreadable) {
 				s.report(string(key), err)
+				locked = append(locked, unreadable)
 				return nil
 			}
 			all = append(all, a)
-			return nil
+			return err
 		})
 	})
-	return all, err
+	return all, locked, err
 }
 
 // Update implements adapters.Store.
@@ -154,7 +170,7 @@ func (s *Store) Update(ctx context.Context, a adapters.Adapter, ifAt adapters.Re
 func (s *Store) Delete(ctx context.Context, name string, ifAt adapters.Revision) error {
 	_, err := s.write(ctx, func(b *bbolt.Bucket) (adapters.Adapter, error) {
 		current, err := s.get(b, name)
-		if errors.Is(err, ErrCorrupt) && ifAt == "" {
+		if errors.Is(err, adapters.ErrUnreadable) && ifAt == "" {
 			err = nil
 		}
 		if err != nil {
@@ -217,7 +233,7 @@ func (s *Store) put(b *bbolt.Bucket, a adapters.Adapter) (adapters.Adapter, erro
 	}
 	a.Revision = adapters.Revision(strconv.FormatUint(sequence, 10))
 	a.Spec = a.Normalize()
-	value, err := s.encode(a)
+	value, err := s.encode(b, a)
 	if err != nil {
 		return adapters.Adapter{}, err
 	}

@@ -172,8 +172,8 @@ func testCorruptRecord(t *testing.T, value string) {
 	_, err := s.Get(t.Context(), "bad")
 	_, updateErr := s.Update(t.Context(), bad, "")
 	for _, err := range []error{err, updateErr, s.Delete(t.Context(), "bad", "7")} {
-		if !errors.Is(err, bolt.ErrCorrupt) || !strings.Contains(err.Error(), `"bad"`) {
-			t.Errorf("got error %v, want ErrCorrupt that names the record", err)
+		if !errors.Is(err, adapters.ErrUnreadable) || !strings.Contains(err.Error(), `"bad"`) {
+			t.Errorf("got error %v, want ErrUnreadable that names the record", err)
 		}
 	}
 	if _, err := s.Create(t.Context(), bad); !errors.Is(err, adapters.ErrExists) {

@@ -78,7 +78,7 @@ func (s *Sealer) Open(sealed, purpose string) ([]byte, error) {
 // SealingKey reads the key in the file, which is made (0600) where it is
 // missing. When several processes make it at once they get the same.
 func SealingKey(file string) ([]byte, error) {
-	key, err := readSealingKey(file)
+	key, err := ReadSealingKey(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
@@ -88,10 +88,11 @@ func SealingKey(file string) ([]byte, error) {
 	if err := placeOnce(file, made); err != nil {
 		return nil, fmt.Errorf("making a sealing key: %w", err)
 	}
-	return readSealingKey(file)
+	return ReadSealingKey(file)
 }
 
-func readSealingKey(file string) ([]byte, error) {
+// ReadSealingKey reads the key in the file: fs.ErrNotExist where it is missing.
+func ReadSealingKey(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the sealing key: %w", err)

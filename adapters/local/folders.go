@@ -6,14 +6,32 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/mooring-mcp/mooring/adapters"
 )
 
+// unlocked are the rows of adapters whose records can be read, or are gone. The
+// others are left as they are until it is known what they should be.
+func unlocked(rows []row, locked []*adapters.UnreadableError) []row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		return slices.ContainsFunc(locked, func(e *adapters.UnreadableError) bool {
+			return e.ID == r.adapter || e.ID == "" && e.Name == r.replica.adapterName
+		})
+	})
+}
+
 // removeFolders removes the folders of adapters that are neither wanted nor
-// have a replica any more.
-func (d *Deployer) removeFolders(wanted []adapters.Adapter, rows []row) {
+// locked, nor have a replica any more. While it is not known which folder a
+// locked one has, it removes none.
+func (d *Deployer) removeFolders(wanted []adapters.Adapter, locked []*adapters.UnreadableError, rows []row) {
 	keep := map[string]bool{}
+	for _, e := range locked {
+		if e.ID == "" {
+			return
+		}
+		keep[string(e.ID)] = true
+	}
 	for _, a := range wanted {
 		keep[string(a.ID)] = true
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"os/exec"
 	"testing"
 	"time"
@@ -107,6 +108,49 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("%d deaths: %s, want %s", deaths, got, want)
 		}
 	}
+}
+
+// TestUnreadableRecordsKeepWhatTheyHave: the folder and the replicas of an
+// adapter whose record cannot be read are there when it can be again.
+func TestUnreadableRecordsKeepWhatTheyHave(t *testing.T) {
+	w := newWorld(t)
+	a := w.adapter("locked", 1)
+	w.create(a)
+	w.create(w.adapter("canary", 1))
+	w.start()
+	ready := func(id adapters.UID) bool {
+		running := w.Instances()[id]
+		return len(running) == 1 && running[0].State == adapters.InstanceReady
+	}
+	w.eventually("both are ready", func() bool { return ready(a.ID) && ready("uid-canary") })
+	instance := w.Instances()[a.ID][0]
+	written := filepath.Join(w.config.AdaptersDir, string(a.ID), workName, "written")
+	if err := os.WriteFile(written, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.store.Lock("locked", true)
+	if err := w.store.Delete(t.Context(), "canary", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the canary is gone", func() bool { return !exists(w.config.AdaptersDir + "/uid-canary") })
+	if !ready(a.ID) || w.Instances()[a.ID][0].ID != instance.ID {
+		t.Error("its replica was ended")
+	}
+	// The same for a start that finds it so.
+	w.stop()
+	w.create(w.adapter("canary", 1))
+	w.start()
+	w.eventually("the canary is ready", func() bool { return ready("uid-canary") })
+	if !exists(written) {
+		t.Error("what its server wrote is gone")
+	}
+	w.store.Lock("locked", false)
+	w.eventually("it is back", func() bool { return ready(a.ID) && exists(written) })
+	w.store.Lock("locked", true)
+	if err := w.store.Delete(t.Context(), "locked", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("it is gone", func() bool { return !exists(w.config.AdaptersDir + "/" + string(a.ID)) })
 }
 
 func TestOnlyOwnFoldersAreRemoved(t *testing.T) {

@@ -29,6 +29,8 @@ type replica struct {
 	id  string
 	dir string
 	log *slog.Logger
+	// adapterName is the name of its adapter.
+	adapterName string
 	// variables are the adapter's. Nil while the template that an adopted process
 	// was started from is not known, so that it cannot be started again.
 	variables atomic.Pointer[map[string]string]
@@ -59,6 +61,8 @@ func (d *Deployer) newReplica(rec record) *replica {
 		wake:   make(chan struct{}, 1),
 		lane:   laneAsked,
 		record: rec,
+
+		adapterName: rec.Name,
 	}
 }
 

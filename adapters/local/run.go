@@ -56,8 +56,15 @@ func (d *Deployer) reconcile(ctx context.Context, births lane) (retry <-chan tim
 		}
 		return time.After(listRetry), false
 	}
+	locked, err := d.cfg.Store.Unreadable(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.cfg.Log.Error("adapters cannot be listed; what runs is left alone", "error", err)
+		}
+		return time.After(listRetry), false
+	}
 	rows := d.table.list()
-	born, goals := plan(wanted, standings(rows))
+	born, goals := plan(wanted, standings(unlocked(rows, locked)))
 	templates := map[adapters.UID]adapters.Adapter{}
 	for _, a := range wanted {
 		templates[a.ID] = a
@@ -70,7 +77,7 @@ func (d *Deployer) reconcile(ctx context.Context, births lane) (retry <-chan tim
 			r.replica.raise(g)
 		}
 	}
-	d.removeFolders(wanted, rows)
+	d.removeFolders(wanted, locked, rows)
 	for _, b := range born {
 		d.begin(b, births)
 	}
