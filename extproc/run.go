@@ -21,6 +21,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/adapters/tracing"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
@@ -92,7 +93,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, requests, ctx.Done()))
 	})
 	group.Go(func() error { return meter.Run(ctx) })
-	group.Go(func() error { return serveOps(ctx, ops, reg, logs) })
+	group.Go(func() error { return serveOps(ctx, ops, opsHandler(reg, logs, meter.Forget)) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
 }
@@ -141,8 +142,8 @@ func serveCalls(ctx context.Context, listeners []net.Listener, maxBody int64, pr
 }
 
 // serveOps serves what only operators see, until ctx ends.
-func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Registry, logs *logging.Log) error {
-	s := &http.Server{Handler: opsHandler(reg, logs), ReadHeaderTimeout: 10 * time.Second}
+func serveOps(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }()
 	select {
@@ -157,10 +158,15 @@ func serveOps(ctx context.Context, listener net.Listener, reg *prometheus.Regist
 	return nil
 }
 
-func opsHandler(reg *prometheus.Registry, logs *logging.Log) http.Handler {
+func opsHandler(reg *prometheus.Registry, logs *logging.Log, forget func(adapter string)) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(logging.LevelPath, logs)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	// The control plane knows which adapters are no more.
+	mux.HandleFunc("DELETE "+contract.PathSeries+"{adapter}", func(w http.ResponseWriter, r *http.Request) {
+		forget(r.PathValue("adapter"))
+		w.WriteHeader(http.StatusNoContent)
+	})
 	// Alive is ready: all that it needs is there before it listens.
 	ok := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 	mux.HandleFunc("GET /healthz", ok)

@@ -77,7 +77,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) (err error) {
 	loop := snapshot.New(snapshot.Config{
 		Store: store, Deployer: deployer, Translator: translator, Truster: trusted, Registerer: registry, Log: log,
 	})
-	meter, measure := trafficMeter(cfg, log)
+	meter, measure := trafficMeter(cfg, store, log)
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: store, Deployer: deployer, Programmer: loop, Traffic: meter, Limits: adapters.Limits{MaxReplicas: allowed.Current().MaxReplicas},
 		Check: adapters.Checks(launchCheck(remotes, allowed), rules.Check, who.checkExchange),
@@ -169,11 +169,11 @@ func apiHandler(cfg Config, service *adapters.Service, loop *snapshot.Loop, who 
 
 // trafficMeter returns what measures traffic, and its work; nil where nothing
 // does.
-func trafficMeter(cfg Config, log *slog.Logger) (adapters.TrafficMeter, func(context.Context) error) {
+func trafficMeter(cfg Config, store adapters.Store, log *slog.Logger) (adapters.TrafficMeter, func(context.Context) error) {
 	if cfg.ExtProcOpsSocket == "" {
 		return nil, func(context.Context) error { return nil }
 	}
-	meter := traffic.New(cfg.ExtProcOpsSocket, log)
+	meter := traffic.New(cfg.ExtProcOpsSocket, store, log)
 	return meter, meter.Run
 }
 

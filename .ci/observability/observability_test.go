@@ -64,6 +64,7 @@ func TestObservability(t *testing.T) {
 		return traffic != nil && traffic.Errors == failing && traffic.Requests == failing
 	})
 	killBridges(t, m)
+	deleted(t, m, p)
 	held()
 	dropLogs(t, m)
 	fillDisk(t, m)

@@ -77,6 +77,20 @@ func nativeHistograms(t *testing.T, m *harness.Mooring, p *prometheus) {
 	}
 }
 
+// deleted: the series of an adapter that is deleted go.
+func deleted(t *testing.T, m *harness.Mooring, p *prometheus) {
+	t.Helper()
+	m.Deploy(m.TestServer("deleted", 1))
+	session := m.Initialize("deleted")
+	session.MustCall("who")
+	const shown = `count({__name__=~"mooring_.*",adapter="deleted"})`
+	m.Await("the adapter has series", 30*time.Second, func() bool {
+		return len(p.values(`mooring_tool_requests_total{adapter="deleted",tool="who"}`)) == 1
+	})
+	m.API(http.StatusNoContent, http.MethodDelete, "/adapters/deleted", "")
+	m.Await("series of a deleted adapter go", 30*time.Second, func() bool { return len(p.values(shown)) == 0 })
+}
+
 // dropLogs holds the external processor until Envoy has dropped entries of its
 // log.
 func dropLogs(t *testing.T, m *harness.Mooring) {

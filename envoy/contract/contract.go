@@ -112,6 +112,11 @@ const (
 // HeaderTrace is the header of W3C's trace context, which the access log tells.
 const HeaderTrace = "traceparent"
 
+// PathSeries and the name of an adapter is where the external processor's
+// operations socket is told, by DELETE, that the adapter is no more, so that it
+// drops the series of it.
+const PathSeries = "/metrics/adapters/"
+
 // HeaderUpstreamSession is the response header in which Envoy hands the
 // upstream's session id to the external processor. Mcp-Session-Id itself is
 // removed from every response, so that an upstream's id reaches no client.

@@ -157,6 +157,17 @@ func (m *Meter) renew(r record) {
 	}
 }
 
+// Forget drops the series of an adapter that is no more, within seconds. A
+// request of it that is still counted brings some back: then it is to be told
+// again.
+func (m *Meter) Forget(adapter string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.adapter(adapter); a != nil {
+		a.last = time.Time{}
+	}
+}
+
 // sweep forgets what has aged.
 func (m *Meter) sweep() {
 	var quiet []string

@@ -281,6 +281,26 @@ func TestSeriesOfQuietAdaptersGo(t *testing.T) {
 	}
 }
 
+// TestSeriesOfDeletedAdaptersGo: at once, and again where something came after.
+func TestSeriesOfDeletedAdaptersGo(t *testing.T) {
+	m := newMeter()
+	m.clock = time.Unix(1e9, 0)
+	for range 2 {
+		b := call("echo")
+		b.route = "b/birth"
+		m.take(call("echo"), b)
+		m.Forget("b")
+		m.Forget("never") // was one
+		m.sweep()
+		if n, err := testutil.GatherAndCount(m.reg, "mooring_requests_total", "mooring_sessions_active"); n != 2 || err != nil {
+			t.Errorf("%d series, error %v", n, err)
+		}
+	}
+	if fmt.Sprint(m.gone) == "[]" || m.sessions != 1 {
+		t.Errorf("gone: %v; %d sessions are left", m.gone, m.sessions)
+	}
+}
+
 func TestSessionsAndStreams(t *testing.T) {
 	m := newMeter()
 	second, ended := call("echo"), call("echo")

@@ -1,6 +1,6 @@
 // Package traffic measures the adapters' requests: it reads the external
 // processor's metrics again and again, and keeps what they gained in the last
-// minutes. What it could not read it does not know, and it never guesses.
+// minutes. It tells the processor which adapters are no more. What it could not read it does not know, and it never guesses.
 package traffic
 
 import (
@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 const (
@@ -28,8 +30,14 @@ const (
 	patience = 5 * time.Second
 )
 
+// Lister keeps adapters: the part of adapters.Store that is needed here.
+type Lister interface {
+	List(ctx context.Context) ([]adapters.Adapter, error)
+}
+
 // Meter measures. It is safe for use by several goroutines.
 type Meter struct {
+	store  Lister
 	client *http.Client
 	log    *slog.Logger
 	now    func() time.Time
@@ -41,9 +49,10 @@ type Meter struct {
 }
 
 // New makes a Meter of the external processor whose operations socket that is.
-// It measures while Run runs.
-func New(socket string, log *slog.Logger) *Meter {
-	return &Meter{log: log, now: time.Now, client: &http.Client{Timeout: patience, Transport: &http.Transport{
+// It measures while Run runs, and has the processor drop the series of adapters
+// that the store has no more.
+func New(socket string, store Lister, log *slog.Logger) *Meter {
+	return &Meter{store: store, log: log, now: time.Now, client: &http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socket)
@@ -60,7 +69,9 @@ func (m *Meter) Run(ctx context.Context) error {
 		select {
 		case <-timer.C:
 			start := m.now()
-			m.measure(ctx)
+			if r := m.measure(ctx); r != nil {
+				m.tidy(ctx, r)
+			}
 			timer.Reset(max(every, share*m.now().Sub(start)))
 		case <-ctx.Done():
 			return nil
@@ -68,8 +79,9 @@ func (m *Meter) Run(ctx context.Context) error {
 	}
 }
 
-// measure takes one reading. That the processor is away is told once.
-func (m *Meter) measure(ctx context.Context) {
+// measure takes one reading and returns it. Where that fails it returns nil; that
+// the processor is away is told once.
+func (m *Meter) measure(ctx context.Context) *reading {
 	r, err := m.read(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,10 +90,50 @@ func (m *Meter) measure(ctx context.Context) {
 			m.log.Warn("the external processor's metrics cannot be read: status shows no traffic", "error", err)
 		}
 		m.missing = true
-		return
+		return nil
 	}
 	m.missing = false
 	m.add(r)
+	return r
+}
+
+// tidy has the processor drop the series of adapters that are no more. What is
+// read before the adapters are listed cannot be of one that is new.
+func (m *Meter) tidy(ctx context.Context, r *reading) {
+	list, err := m.store.List(ctx)
+	if err != nil {
+		m.log.Debug("series of deleted adapters stay for now", "error", err)
+		return
+	}
+	there := make(map[string]bool, len(list))
+	for _, a := range list {
+		there[a.Name] = true
+	}
+	for name := range r.by {
+		if name == "" || there[name] {
+			continue
+		}
+		if err := m.forget(ctx, name); err != nil {
+			m.log.Debug("series of deleted adapters stay for now", "error", err)
+			return
+		}
+	}
+}
+
+func (m *Meter) forget(ctx context.Context, adapter string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, "http://extproc"+contract.PathSeries+url.PathEscape(adapter), nil)
+	if err != nil {
+		return fmt.Errorf("forgetting adapter %q: %w", adapter, err)
+	}
+	response, err := m.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("forgetting adapter %q: %w", adapter, err)
+	}
+	_ = response.Body.Close() // it has none
+	if response.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("forgetting adapter %q: status %d", adapter, response.StatusCode)
+	}
+	return nil
 }
 
 func (m *Meter) read(ctx context.Context) (*reading, error) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/adapterstest"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/envoy/envoytest"
 )
 
@@ -143,7 +146,7 @@ func TestRun(t *testing.T) {
 	served := sync.WaitGroup{}
 	served.Go(func() { _ = server.Serve(listener) })
 	var log strings.Builder
-	m := New(socket, slog.New(slog.NewTextHandler(&log, nil)))
+	m := New(socket, new(adapterstest.Store), slog.New(slog.NewTextHandler(&log, nil)))
 	m.measure(t.Context())
 	text = metrics(1, 2, 1, 1, 2, 1, 1)
 	m.measure(t.Context())
@@ -163,9 +166,52 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestSeriesOfDeletedAdaptersAreDropped: the processor is told of adapters that
+// the store does not have, and of no other.
+func TestSeriesOfDeletedAdaptersAreDropped(t *testing.T) {
+	socket := filepath.Join(envoytest.SocketDir(t), "ops")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			told = append(told, r.URL.Path)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		fmt.Fprint(w, `# TYPE mooring_requests_total counter
+mooring_requests_total{adapter="a",code="200"} 1
+mooring_requests_total{adapter="b",code="200"} 1
+mooring_requests_total{adapter="",code="404"} 1
+`)
+	})}
+	served := sync.WaitGroup{}
+	served.Go(func() { _ = server.Serve(listener) })
+	store := new(adapterstest.Store)
+	if _, err := store.Create(t.Context(), adapterstest.Example("a")); err != nil {
+		t.Fatal(err)
+	}
+	m := New(socket, store, slog.New(slog.DiscardHandler))
+	r := m.measure(t.Context())
+	if r == nil {
+		t.Fatal("nothing was read")
+	}
+	m.tidy(t.Context(), r)
+	m.client.CloseIdleConnections()
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	served.Wait()
+	if want := []string{contract.PathSeries + "b"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
 func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New("/nonexistent", slog.New(slog.DiscardHandler))
+		m := New("/nonexistent", new(adapterstest.Store), slog.New(slog.DiscardHandler))
 		done := make(chan error, 1)
 		go func() { done <- m.Run(t.Context()) }()
 		time.Sleep(time.Minute) // of the test's own clock
