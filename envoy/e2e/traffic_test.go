@@ -68,6 +68,8 @@ func TestTraffic(t *testing.T) {
 // metricRow is a metric in a table of the reference, with its labels.
 var metricRow = regexp.MustCompile("(?m)^\\| `(mooring_[a-z_]+)` \\|([^|]*)\\|")
 
+// documentedMetrics are the labels of each metric of the reference, joined, for
+// each part that has it.
 func documentedMetrics(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(envoytest.ModuleRoot(t), "docs", "reference", "metrics.md"))
@@ -76,12 +78,13 @@ func documentedMetrics(t *testing.T) map[string][]string {
 	}
 	documented := map[string][]string{}
 	for _, row := range metricRow.FindAllStringSubmatch(string(text), -1) {
-		if _, twice := documented[row[1]]; twice {
+		labels := strings.Fields(strings.NewReplacer("`", " ", ",", " ").Replace(row[2]))
+		slices.Sort(labels)
+		all := strings.Join(labels, " ")
+		if slices.Contains(documented[row[1]], all) {
 			t.Errorf("%s is documented twice", row[1])
 		}
-		documented[row[1]] = slices.DeleteFunc(strings.Fields(strings.NewReplacer("`", " ", ",", " ").Replace(row[2])),
-			func(label string) bool { return label == "" })
-		slices.Sort(documented[row[1]])
+		documented[row[1]] = append(documented[row[1]], all)
 	}
 	return documented
 }
@@ -110,8 +113,8 @@ func labelsAreDocumented(t *testing.T, m *harness.Mooring) {
 				labels = append(labels, label.GetName())
 			}
 			slices.Sort(labels)
-			if want, found := documented[name]; !found || !slices.Equal(labels, want) {
-				t.Errorf("%s of %s has labels %v, and is documented (%v) with %v", name, part, labels, found, want)
+			if want, found := documented[name]; !found || !slices.Contains(want, strings.Join(labels, " ")) {
+				t.Errorf("%s of %s has labels %v, and is documented (%v) with %q", name, part, labels, found, want)
 			}
 		}
 	}
