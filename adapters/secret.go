@@ -84,6 +84,11 @@ func (s Spec) unkept() []Fault {
 	return f
 }
 
+// longLine reports whether a line of a secret is long enough to be found in logs.
+func longLine(line string) bool {
+	return utf8.RuneCountInString(strings.TrimSpace(line)) >= minSecret
+}
+
 // secrets says what is wrong with s.SecretEnvironmentVariables.
 func (f *faultList) secrets(s Spec) {
 	if len(s.SecretEnvironmentVariables) > maxVariables {
@@ -100,6 +105,8 @@ func (f *faultList) secrets(s Spec) {
 		case value == SecretMask:
 		case size < minSecret:
 			f.add(pointer, fmt.Sprintf("It is shorter than %d characters, so that it could not be kept out of logs.", minSecret))
+		case !slices.ContainsFunc(strings.Split(value, "\n"), longLine):
+			f.add(pointer, fmt.Sprintf("All its lines are shorter than %d characters, so that it could not be kept out of logs.", minSecret))
 		case !noNULRule.MatchString(value):
 			f.add(pointer, "The value holds a NUL character.")
 		}

@@ -251,7 +251,8 @@ var errTrailing = errors.New("there is something after the JSON value")
 // maxSyntaxPointer is the longest pointer to broken JSON that is told.
 const maxSyntaxPointer = 256
 
-// syntaxFault is what broke off the reading of JSON.
+// syntaxFault is what broke off the reading of JSON. It tells where and nothing
+// of what is there: that can be a part of a secret.
 func syntaxFault(err error) adapters.Fault {
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) {
@@ -264,10 +265,13 @@ func syntaxFault(err error) adapters.Fault {
 	if len(fault.Pointer) > maxSyntaxPointer {
 		fault.Pointer = ""
 	}
-	if errors.Is(err, jsontext.ErrDuplicateName) {
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
 		fault.Message = "The name is there more than once."
-	} else {
-		fault.Message = fmt.Sprintf("It is not valid JSON: %v, at byte %d.", syntax.Err, syntax.ByteOffset)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		fault.Message = "It is not valid JSON: it ends too early."
+	default:
+		fault.Message = fmt.Sprintf("It is not valid JSON at byte %d.", syntax.ByteOffset)
 	}
 	return fault
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -100,6 +101,7 @@ func TestSecretsFollowTheRulesOfVariables(t *testing.T) {
 		`,"secretEnvironmentVariables":{"MCP_ARGS":"--key SECRET"}`:                   {400, "#/secretEnvironmentVariables/MCP_ARGS"},
 		`,"secretEnvironmentVariables":{"1A":"SECRET"}`:                               {400, "#/secretEnvironmentVariables/1A"},
 		`,"secretEnvironmentVariables":{"A":"abc"}`:                                   {400, "#/secretEnvironmentVariables/A"},
+		`,"secretEnvironmentVariables":{"A":"ab\ncd\nef"}`:                           {400, "#/secretEnvironmentVariables/A"},
 		`,"secretEnvironmentVariables":{"A":1}`:                                       {400, "#/secretEnvironmentVariables/A"},
 		`,"secretEnvironmentVariables":{"A":"***"}`:                                   {400, "#/secretEnvironmentVariables/A"},
 		`,"secretEnvironmentVariables":{"LD_PRELOAD":"SECRET"}`:                       {403, "#/secretEnvironmentVariables/LD_PRELOAD"},
@@ -140,4 +142,22 @@ func TestStaticHeadersNeedTheirSecret(t *testing.T) {
 		}
 	}
 	f.must(t, 201, "alice", http.MethodPost, "/adapters", remote(`,"upstreamAuth":{"mode":"static","secret":"A","scheme":"Bearer"},"secretEnvironmentVariables":{"A":"SECRET"}`))
+}
+
+// TestBrokenJSONShowsNothingOfIt: what is broken can be a secret.
+func TestBrokenJSONShowsNothingOfIt(t *testing.T) {
+	f := newFixture(t)
+	f.must(t, 201, "alice", "POST", "/adapters", minimal("one", `,"secretEnvironmentVariables":{"A":"SECRET"}`))
+	for _, value := range []string{"SECRET", `"SEC\qRET"`, `"SEC\u12zzRET"`, "\"SEC\x01RET\"", "\"SEC\xffRET\"", `"SEC\ud800QRET"`, "QRET", "trueRET", "1RET", `"SEC"QRET`, `'SECRET'`, `{"SECRET":1,"SECRET":2}`} {
+		for _, members := range []string{`{"A":` + value + `}`, value} {
+			for method, path := range map[string]string{"POST": "/adapters", "PUT": "/adapters/one", "PATCH": "/adapters/one"} {
+				shown := fmt.Sprint(f.must(t, 400, "alice", method, path, minimal("one", `,"secretEnvironmentVariables":`+members)).problem(t).Errors)
+				for _, part := range []string{"SEC", "RET", "'Q'", `\\q`, "zz", `'S'`} {
+					if strings.Contains(shown, part) && !strings.Contains(value, `{"SECRET"`) {
+						t.Errorf("%s of %s shows %s: %s", method, members, part, shown)
+					}
+				}
+			}
+		}
+	}
 }

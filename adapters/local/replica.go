@@ -36,6 +36,9 @@ type replica struct {
 	variables atomic.Pointer[map[string]string]
 	// secrets are what of that must not show.
 	secrets atomic.Pointer[mask.Mask]
+	// masked is what secrets was made of. It belongs to the goroutine that calls
+	// know.
+	masked map[string]string
 
 	wanted atomic.Int32
 	wake   chan struct{}
@@ -88,7 +91,11 @@ func (r *replica) raise(g goal) {
 // know gives the replica what it needs to start a bridge.
 func (r *replica) know(a adapters.Adapter) {
 	variables := a.ServerEnvironment()
-	r.secrets.Store(mask.New(slices.Collect(maps.Values(a.Secrets()))))
+	// What is known already is not worked out again at each change of the store.
+	if secrets := a.Secrets(); !maps.Equal(secrets, r.masked) {
+		r.masked = secrets
+		r.secrets.Store(mask.New(slices.Collect(maps.Values(secrets))))
+	}
 	r.variables.CompareAndSwap(nil, &variables)
 }
 

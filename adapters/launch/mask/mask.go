@@ -5,10 +5,7 @@ package mask
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -16,9 +13,10 @@ import (
 // Sign stands in place of a secret.
 const Sign = "***"
 
-// shortest is the length, in bytes, of the shortest line of a secret of several
-// lines that is one by itself.
-const shortest = 8
+// shortest is the length, in characters, of the shortest line of a secret of
+// several lines that is one by itself, and of the shortest base64 that is looked
+// for. It is that of the shortest secret.
+const shortest = 4
 
 // Mask knows secrets. Nil knows none. It is safe for use by several goroutines.
 type Mask struct {
@@ -32,11 +30,8 @@ func New(values []string) *Mask {
 	var forms []string
 	for _, value := range values {
 		forms = append(forms, formsOf(value)...)
-		for line := range strings.Lines(value) {
-			// Logs have a line where the secret has one.
-			if line = strings.TrimSpace(line); len(line) >= shortest && line != value {
-				forms = append(forms, formsOf(line)...)
-			}
+		for _, line := range lines(value) {
+			forms = append(forms, formsOf(line)...)
 		}
 	}
 	// The longest that fits at a place is what is there.
@@ -52,23 +47,6 @@ func New(values []string) *Mask {
 		pairs = append(pairs, form, Sign)
 	}
 	return &Mask{forms: forms, replacer: strings.NewReplacer(pairs...)}
-}
-
-// formsOf is how programs write value.
-func formsOf(value string) []string {
-	if value == "" {
-		return nil
-	}
-	forms := []string{
-		value, url.QueryEscape(value), url.PathEscape(value),
-		base64.RawStdEncoding.EncodeToString([]byte(value)), base64.RawURLEncoding.EncodeToString([]byte(value)),
-	}
-	// A text cannot fail to be encoded.
-	if text, err := json.Marshal(value); err == nil {
-		forms = append(forms, string(text[1:len(text)-1]))
-	}
-	plain := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
-	return append(forms, plain.Replace(value))
 }
 
 // String is text without secrets.
