@@ -1,8 +1,6 @@
 package launch
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -20,9 +19,9 @@ const maxProxyHeaders = 32
 // headerSource is where the value of a header comes from.
 type headerSource struct {
 	// Variable names the variable that has it.
-	Variable string `json:"variable"`
+	Variable string
 	// Scheme stands before the value, with a space between. Empty means nothing.
-	Scheme string `json:"scheme"`
+	Scheme string
 }
 
 // ProxyHeaders are the headers that a remote server gets with each request, by
@@ -34,14 +33,9 @@ type headerSource struct {
 // So the text itself holds no secret. lookup gives the value of a variable. The
 // error says what is wrong with the text, and shows no value.
 func ProxyHeaders(text string, lookup func(name string) (value string, found bool)) (http.Header, error) {
-	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
-	decoder.DisallowUnknownFields()
-	var sources map[string]headerSource
-	if err := decoder.Decode(&sources); err != nil {
-		return nil, errors.New("it must be a JSON object of headers, each an object with the member variable, and maybe scheme")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something after the JSON object")
+	sources, err := headerSources(text)
+	if err != nil {
+		return nil, err
 	}
 	if len(sources) > maxProxyHeaders {
 		return nil, fmt.Errorf("there are more than %d headers", maxProxyHeaders)
@@ -71,6 +65,75 @@ func ProxyHeaders(text string, lookup func(name string) (value string, found boo
 	return headers, nil
 }
 
+// errNoSources is what is said of a text of another form: the decoder's error
+// could show a part of it.
+var errNoSources = errors.New("it must be a JSON object of headers, each an object with the member variable, and maybe scheme")
+
+// headerSources reads text strictly: names count exactly and once, and null is
+// nothing.
+func headerSources(text string) (map[string]headerSource, error) {
+	tokens := jsontext.NewDecoder(strings.NewReader(text))
+	sources := map[string]headerSource{}
+	err := readObject(tokens, func(header string) error {
+		var source headerSource
+		err := readObject(tokens, func(member string) (err error) {
+			switch member {
+			case "variable":
+				source.Variable, err = readText(tokens)
+			case "scheme":
+				source.Scheme, err = readText(tokens)
+			default:
+				err = errNoSources
+			}
+			return err
+		})
+		sources[header] = source
+		return err
+	})
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return nil, errors.New("a header, or a member of one, is there more than once")
+	}
+	if err != nil {
+		return nil, errNoSources
+	}
+	if _, err := tokens.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is something after the JSON object")
+	}
+	return sources, nil
+}
+
+// readObject reads an object; member reads the value of each of its names.
+func readObject(tokens *jsontext.Decoder, member func(name string) error) error {
+	if tokens.PeekKind() != '{' {
+		return errNoSources
+	}
+	if _, err := tokens.ReadToken(); err != nil {
+		return err
+	}
+	for tokens.PeekKind() != '}' {
+		token, err := tokens.ReadToken()
+		if err != nil {
+			return err
+		}
+		if err := member(token.String()); err != nil {
+			return err
+		}
+	}
+	_, err := tokens.ReadToken()
+	return err
+}
+
+func readText(tokens *jsontext.Decoder) (string, error) {
+	if tokens.PeekKind() != '"' {
+		return "", errNoSources
+	}
+	token, err := tokens.ReadToken()
+	if err != nil {
+		return "", err
+	}
+	return token.String(), nil
+}
+
 // addable says why an adapter cannot add the header, or nil.
 func addable(name string) error {
 	if len(name) > 128 || !httpguts.ValidHeaderFieldName(name) {
@@ -78,8 +141,8 @@ func addable(name string) error {
 	}
 	lower := strings.ToLower(name)
 	taken := []string{
-		"accept", "cdn-loop", "connection", "expect", "host", "keep-alive", "last-event-id", "origin", "proxy-authorization",
-		"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+		"accept", "accept-encoding", "cdn-loop", "connection", "expect", "host", "keep-alive", "last-event-id", "origin", "proxy-authorization",
+		"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
 	}
 	prefixes := []string{InternalHeaderPrefix, "x-envoy-", "content-", "mcp-"}
 	if slices.Contains(taken, lower) || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(lower, p) }) {
