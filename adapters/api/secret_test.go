@@ -101,7 +101,7 @@ func TestSecretsFollowTheRulesOfVariables(t *testing.T) {
 		`,"secretEnvironmentVariables":{"MCP_ARGS":"--key SECRET"}`:                   {400, "#/secretEnvironmentVariables/MCP_ARGS"},
 		`,"secretEnvironmentVariables":{"1A":"SECRET"}`:                               {400, "#/secretEnvironmentVariables/1A"},
 		`,"secretEnvironmentVariables":{"A":"abc"}`:                                   {400, "#/secretEnvironmentVariables/A"},
-		`,"secretEnvironmentVariables":{"A":"ab\ncd\nef"}`:                           {400, "#/secretEnvironmentVariables/A"},
+		`,"secretEnvironmentVariables":{"A":"ab\ncd\nef"}`:                            {400, "#/secretEnvironmentVariables/A"},
 		`,"secretEnvironmentVariables":{"A":1}`:                                       {400, "#/secretEnvironmentVariables/A"},
 		`,"secretEnvironmentVariables":{"A":"***"}`:                                   {400, "#/secretEnvironmentVariables/A"},
 		`,"secretEnvironmentVariables":{"LD_PRELOAD":"SECRET"}`:                       {403, "#/secretEnvironmentVariables/LD_PRELOAD"},
