@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // Published is the public keys that a Ring publishes, read from that file by
@@ -41,34 +38,12 @@ func (p *Published) KeySet() []byte { return *p.current.Load() }
 // has, until ctx ends. A file that cannot be read leaves the keys as they are,
 // and is logged.
 func (p *Published) Run(ctx context.Context, changed func()) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watching published keys: %w", err)
-	}
-	defer watcher.Close()
 	// The folder: the file is replaced, not written to.
-	if err := watcher.Add(filepath.Dir(p.path)); err != nil {
-		return fmt.Errorf("watching published keys: %w", err)
-	}
-	// What changed between NewPublished and here.
-	due := time.NewTimer(0)
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-watcher.Events:
-			due.Reset(settlePublished)
-		case err := <-watcher.Errors:
-			p.log.Warn("watching published keys", "error", err)
-			due.Reset(settlePublished)
-		case <-due.C:
-			if p.reload() {
-				changed()
-			}
-			due.Reset(lookAgain)
+	return follow(ctx, filepath.Dir(p.path), settlePublished, p.log, func() {
+		if p.reload() {
+			changed()
 		}
-	}
+	})
 }
 
 // settlePublished is how long the folder must be quiet before the file is read:

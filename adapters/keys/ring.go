@@ -2,12 +2,9 @@ package keys
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 const (
@@ -57,37 +54,7 @@ func (r *Ring) SigningKeyMade() time.Time { return r.current.Load().made }
 
 // Run reads the folder again whenever something in it changes, until ctx ends.
 // A folder that cannot be used leaves the ring as it is, and is logged.
-func (r *Ring) Run(ctx context.Context) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watching key folder: %w", err)
-	}
-	defer watcher.Close()
-	if err := watcher.Add(r.dir); err != nil {
-		return fmt.Errorf("watching key folder: %w", err)
-	}
-	// What changed between Open and here.
-	due := time.NewTimer(0)
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-watcher.Events:
-			due.Reset(settle)
-		case err := <-watcher.Errors:
-			r.log.Warn("watching key folder", "error", err)
-			due.Reset(settle)
-		case <-due.C:
-			r.reload()
-			// A no-op, unless the folder itself was replaced.
-			if err := watcher.Add(r.dir); err != nil {
-				r.log.Warn("watching key folder", "error", err)
-			}
-			due.Reset(lookAgain)
-		}
-	}
-}
+func (r *Ring) Run(ctx context.Context) error { return follow(ctx, r.dir, settle, r.log, r.reload) }
 
 // reload replaces the ring by what the folder holds now.
 func (r *Ring) reload() {
