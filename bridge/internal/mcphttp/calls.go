@@ -25,7 +25,8 @@ func (s *session) begin(m jsonrpc.Message, line []byte, parent tracing.Span) (*c
 	case s.pending[m.ID] != nil:
 		return nil, nil, refuse(http.StatusBadRequest, "a request with this id is in flight already")
 	case len(s.pending) >= s.h.cfg.MaxInFlight:
-		return nil, nil, refuse(http.StatusTooManyRequests, "too many requests of this session are in flight").with("Retry-After", "1")
+		f := refuse(http.StatusTooManyRequests, "too many requests of this session are in flight").with("Retry-After", "1")
+		return nil, nil, s.h.metrics.refused(limitRequests, f)
 	}
 	s.asks++
 	id, rawID := jsonrpc.Number(s.asks)

@@ -172,7 +172,7 @@ func New(cfg Config, reg prometheus.Registerer) *Handler {
 	if h.cfg.Tools == nil {
 		h.cfg.Tools = tools.NewMeter(reg)
 	}
-	h.metrics = newMetrics(reg, h.cfg.Tools, func() int { return h.Sessions() + h.cfg.Elsewhere() })
+	h.metrics = newMetrics(reg, h.cfg.Tools, func() int { return h.Sessions() + h.cfg.Elsewhere() }, h.InFlight)
 	return h
 }
 

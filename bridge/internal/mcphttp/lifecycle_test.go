@@ -84,6 +84,19 @@ func TestCaps(t *testing.T) {
 	if got := wait(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"x"}`)); got.StatusCode != 400 {
 		t.Errorf("an id in flight gives %d", got.StatusCode)
 	}
+	want := `
+# HELP mooring_bridge_refusals_total Requests refused since there were as many of something as there may be: sessions, processes, requests.
+# TYPE mooring_bridge_refusals_total counter
+mooring_bridge_refusals_total{limit="processes"} 0
+mooring_bridge_refusals_total{limit="requests"} 1
+mooring_bridge_refusals_total{limit="sessions"} 1
+# HELP mooring_bridge_requests_in_flight Requests that wait for their server's answer.
+# TYPE mooring_bridge_requests_in_flight gauge
+mooring_bridge_requests_in_flight 1
+`
+	if err := testutil.GatherAndCompare(b.reg, strings.NewReader(want), "mooring_bridge_refusals_total", "mooring_bridge_requests_in_flight"); err != nil {
+		t.Error(err)
+	}
 	c.say(`{"jsonrpc":"2.0","id":1,"result":{}}`)
 	wait(t, answers)
 }

@@ -13,11 +13,13 @@ type metrics struct {
 	tools    *tools.Meter
 	starts   prometheus.Histogram
 	sessions *prometheus.CounterVec
+	// full counts refusals, by the limit that was reached.
+	full *prometheus.CounterVec
 	// unattributed counts notifications that belong to no request.
 	unattributed prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, calls *tools.Meter, active func() int) *metrics {
+func newMetrics(reg prometheus.Registerer, calls *tools.Meter, active, inFlight func() int) *metrics {
 	m := &metrics{
 		tools: calls,
 		starts: prometheus.NewHistogram(tools.Histogram("mooring_bridge_initialize_duration_seconds",
@@ -26,19 +28,41 @@ func newMetrics(reg prometheus.Registerer, calls *tools.Meter, active func() int
 			Name: "mooring_bridge_sessions_total",
 			Help: "What happened to sessions: started, recovered, closed, expired, lost, moved.",
 		}, []string{"event"}),
+		full: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mooring_bridge_refusals_total",
+			Help: "Requests refused since there were as many of something as there may be: sessions, processes, requests.",
+		}, []string{"limit"}),
 		unattributed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mooring_bridge_notifications_dropped_total",
 			Help: "Notifications of servers in the modern era that belong to no request.",
 		}),
 	}
-	reg.MustRegister(m.starts, m.sessions, m.unattributed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mooring_bridge_sessions_active",
-		Help: "Sessions that are open now.",
-	}, func() float64 { return float64(active()) }))
+	gauge := func(name, help string, count func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(count()) })
+	}
+	reg.MustRegister(m.starts, m.sessions, m.full, m.unattributed,
+		gauge("mooring_bridge_sessions_active", "Sessions that are open now.", active),
+		gauge("mooring_bridge_requests_in_flight", "Requests that wait for their server's answer.", inFlight))
+	for _, limit := range []string{limitSessions, limitProcesses, limitRequests} {
+		m.full.WithLabelValues(limit)
+	}
 	for _, event := range []string{"started", "recovered", "closed", "expired", "lost", "moved"} {
 		m.sessions.WithLabelValues(event)
 	}
 	return m
+}
+
+// What there is a limit of.
+const (
+	limitSessions  = "sessions"
+	limitProcesses = "processes"
+	limitRequests  = "requests"
+)
+
+// refused counts f, which is because of the limit.
+func (m *metrics) refused(limit string, f *refusal) *refusal {
+	m.full.WithLabelValues(limit).Inc()
+	return f
 }
 
 func (m *metrics) session(event string) { m.sessions.WithLabelValues(event).Inc() }

@@ -151,7 +151,7 @@ func (h *Handler) reserve(id string) (*session, *refusal) {
 	case !h.running:
 		return nil, busy(5, endStopped.message).again()
 	case len(h.sessions)+h.births >= h.cfg.MaxSessions:
-		return nil, busy(10, "this server has as many sessions as it may have").again()
+		return nil, h.metrics.refused(limitSessions, busy(10, "this server has as many sessions as it may have").again())
 	}
 	h.births++
 	h.wg.Add(1)

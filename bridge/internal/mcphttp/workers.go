@@ -63,7 +63,7 @@ func (h *Handler) startWorker(key workerKey) (*worker, *refusal) {
 		return nil, busy(5, endStopped.message).again()
 	case len(h.sessions)+h.births+len(h.workers.all) >= h.cfg.MaxSessions:
 		h.mu.Unlock()
-		return nil, busy(10, "this server has as many processes as it may have").again()
+		return nil, h.metrics.refused(limitProcesses, busy(10, "this server has as many processes as it may have").again())
 	}
 	h.wg.Add(1)
 	h.mu.Unlock()
@@ -159,7 +159,8 @@ func (wk *worker) begin(m jsonrpc.Message, line []byte, parent tracing.Span) (*c
 	case wk.ended:
 		return nil, nil, busy(1, "the MCP server's process has just ended").again()
 	case len(wk.calls) >= wk.h.cfg.MaxInFlight:
-		return nil, nil, refuse(http.StatusTooManyRequests, "too many requests are in flight").with("Retry-After", "1")
+		f := refuse(http.StatusTooManyRequests, "too many requests are in flight").with("Retry-After", "1")
+		return nil, nil, wk.h.metrics.refused(limitRequests, f)
 	}
 	wk.asks++
 	id, rawID := jsonrpc.Number(wk.asks)
