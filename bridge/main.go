@@ -21,7 +21,7 @@ import (
 // gcPercent lets the heap, a few MiB, grow to more than the usual twice of what
 // is in use: at thousands of calls a second it was collected many times in each,
 // for a twelfth of all processor time.
-const gcPercent = 300
+const gcPercent = 200
 
 func main() {
 	var cfg Config
