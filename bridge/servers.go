@@ -70,4 +70,4 @@ type process struct{ *stdio.Child }
 
 // Ending implements mcphttp.Child. What the process wrote is for its owner, not
 // for clients.
-func (p process) Ending() string { return p.Exit().How }
+func (p process) Ending() (how string, first bool) { return p.Exit().How, true }

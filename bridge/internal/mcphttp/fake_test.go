@@ -55,8 +55,8 @@ func (c *fakeChild) Receive() (message []byte, cut bool, err error) {
 	return nil, false, errEnded
 }
 
-func (c *fakeChild) Stop()          { c.once.Do(func() { close(c.stopped) }) }
-func (c *fakeChild) Ending() string { return "exited with code 7" }
+func (c *fakeChild) Stop()                  { c.once.Do(func() { close(c.stopped) }) }
+func (c *fakeChild) Ending() (string, bool) { return "exited with code 7", true }
 
 // bridge is a Handler under test, with the children that it started.
 type bridge struct {

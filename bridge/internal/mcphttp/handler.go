@@ -37,9 +37,10 @@ type Child interface {
 	Receive() (message []byte, cut bool, err error)
 	// Stop begins the end of the process and returns at once.
 	Stop()
-	// Ending says how the process ended, as a clause that clients may read. It
-	// is called after Receive returned an error.
-	Ending() string
+	// Ending says how the process ended, as a clause that clients may read, and
+	// whether nobody was told before, as it is where several share a process. It
+	// is called once, after Receive returned an error.
+	Ending() (how string, first bool)
 }
 
 // Config is what a Handler works with.

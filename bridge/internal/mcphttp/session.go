@@ -131,14 +131,16 @@ func (s *session) run() {
 		}
 		s.receive(line, cut)
 	}
-	how := s.child.Ending()
+	how, first := s.child.Ending()
 	event := "lost"
 	if !s.isReady() {
 		event = ""
 	}
 	if s.end(ending{event, "the MCP server's process " + how + " while it worked on this request, which may or may not have taken effect"}) {
-		s.h.cfg.Log.Warn("server process ended by itself", "how", how, "ready", event != "", "age", time.Since(s.born).Round(time.Millisecond).String())
-		if event == "" {
+		if first {
+			s.h.cfg.Log.Warn("server process ended by itself", "how", how, "ready", event != "", "age", time.Since(s.born).Round(time.Millisecond).String())
+		}
+		if first && event == "" {
 			s.h.cfg.Born(false)
 		}
 	}

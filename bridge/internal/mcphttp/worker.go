@@ -109,10 +109,10 @@ func (wk *worker) run() {
 		}
 		wk.receive(line, cut)
 	}
-	how := wk.child.Ending()
+	how, first := wk.child.Ending()
 	if wk.end("the MCP server's process " + how + " while it worked on this request, which may or may not have taken effect") {
 		wk.h.cfg.Log.Warn("server process ended by itself", "how", how, "age", time.Since(wk.born).Round(time.Millisecond).String())
-		if !wk.answered {
+		if first && !wk.answered {
 			wk.h.cfg.Born(false)
 		}
 	}

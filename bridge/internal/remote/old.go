@@ -57,7 +57,7 @@ func (p *Proxy) NewOld() *Old {
 func (o *Old) Stop() { o.stop() }
 
 // Ending says how it ended.
-func (o *Old) Ending() string { return "lost its connection" }
+func (o *Old) Ending() (how string, first bool) { return "lost its connection", true }
 
 // Receive returns the next message of the server, or an error when the stream
 // has ended.

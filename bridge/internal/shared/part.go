@@ -13,6 +13,9 @@ type Part struct {
 	p     *process
 	queue *queue.Queue
 	left  sync.Once
+	// over: the process had ended when the session left it, or ended with that.
+	// Written once, by left.
+	over bool
 
 	// Guarded by the process's mu: the resources that it wants to know of.
 	subscribed map[string]bool
@@ -134,6 +137,7 @@ func (s *Part) Stop() {
 		p.mu.Lock()
 		delete(p.parts, s)
 		last := len(p.parts) == 0
+		s.over = last || p.gone
 		p.ended = p.ended || last
 		var open []jsonrpc.ID
 		for id, c := range p.calls {
@@ -154,14 +158,13 @@ func (s *Part) Stop() {
 	})
 }
 
-// Ending says how the process ended, as far as this session is concerned.
-func (s *Part) Ending() string {
-	s.p.mu.Lock()
-	gone := !s.p.parts[s] && len(s.p.parts) > 0
-	s.p.mu.Unlock()
-	if gone {
-		return "was left"
+// Ending says how the process ended, as far as this session is concerned. Of
+// those that a process leaves behind, the first to ask is told so.
+func (s *Part) Ending() (how string, first bool) {
+	if !s.over {
+		return "was left", true
 	}
 	<-s.p.done
-	return s.p.child.Ending()
+	how, _ = s.p.child.Ending()
+	return how, s.p.told.CompareAndSwap(false, true)
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -24,7 +25,7 @@ type Child interface {
 	Send(message []byte) error
 	Receive() (message []byte, cut bool, err error)
 	Stop()
-	Ending() string
+	Ending() (how string, first bool)
 }
 
 // errEnded: the process, or this session's part in it, has ended.
@@ -78,9 +79,11 @@ type process struct {
 	born  time.Time
 	log   *slog.Logger
 	done  chan struct{} // closed when it has ended
+	told  atomic.Bool   // a session was told how
 
 	mu      sync.Mutex
-	ended   bool
+	ended   bool // it takes no more sessions
+	gone    bool // it has ended by itself
 	asks    int64
 	parts   map[*Part]bool
 	calls   map[jsonrpc.ID]*call
@@ -129,7 +132,7 @@ func (p *process) run() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ended = true
+	p.ended, p.gone = true, true
 	for part := range p.parts {
 		part.queue.Close()
 	}

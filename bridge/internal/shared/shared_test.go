@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ type fake struct {
 	in      chan string
 	out     chan string
 	stopped chan struct{}
+	once    sync.Once
 }
 
 func newFake() *fake {
@@ -39,8 +41,8 @@ func (f *fake) Receive() ([]byte, bool, error) {
 	}
 }
 
-func (f *fake) Stop()          { close(f.stopped) }
-func (f *fake) Ending() string { return "exited with code 7" }
+func (f *fake) Stop()                  { f.once.Do(func() { close(f.stopped) }) }
+func (f *fake) Ending() (string, bool) { return "exited with code 7", true }
 
 func (f *fake) expect(t *testing.T, want string) {
 	t.Helper()
@@ -168,8 +170,31 @@ func TestTheLastOneEndsTheProcess(t *testing.T) {
 	}
 	b.Stop()
 	<-f.stopped
-	if got := b.Ending(); got != "exited with code 7" {
+	if got, _ := b.Ending(); got != "exited with code 7" {
 		t.Errorf("it %s", got)
+	}
+}
+
+// TestOneIsToldOfTheEnd: the end of a process counts once, however many sessions
+// it had.
+func TestOneIsToldOfTheEnd(t *testing.T) {
+	f, a, b := two(t)
+	f.Stop()
+	tellings := 0
+	for _, part := range []*shared.Part{a, b} {
+		if _, _, err := part.Receive(); err == nil {
+			t.Fatal("the session goes on")
+		}
+		how, first := part.Ending()
+		if how != "exited with code 7" {
+			t.Errorf("it %s", how)
+		}
+		if first {
+			tellings++
+		}
+	}
+	if tellings != 1 {
+		t.Errorf("%d sessions were told first", tellings)
 	}
 }
 

@@ -37,8 +37,8 @@ func (f *fake) Receive() ([]byte, bool, error) {
 	}
 }
 
-func (f *fake) Stop()          { close(f.stopped) }
-func (f *fake) Ending() string { return "exited with code 7" }
+func (f *fake) Stop()                  { close(f.stopped) }
+func (f *fake) Ending() (string, bool) { return "exited with code 7", true }
 
 // pair is a translated server: client is what the client's side reads.
 type pair struct {

@@ -29,7 +29,7 @@ func (s *side) init(child Child, opts Options) {
 func (s *side) Stop() { s.child.Stop() }
 
 // Ending implements Child.
-func (s *side) Ending() string { return s.child.Ending() }
+func (s *side) Ending() (how string, first bool) { return s.child.Ending() }
 
 // next is Receive; run is begun with the first.
 func (s *side) next(run func()) (message []byte, cut bool, err error) {

@@ -18,7 +18,7 @@ type Child interface {
 	Send(message []byte) error
 	Receive() (message []byte, cut bool, err error)
 	Stop()
-	Ending() string
+	Ending() (how string, first bool)
 }
 
 // errEnded: the process has ended.
