@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"sigs.k8s.io/yaml"
@@ -29,10 +29,14 @@ type Config struct {
 
 	// AdminSocket is where Envoy's admin interface is made, with mode 0600.
 	AdminSocket string `json:"adminSocket"`
-	// ADSSocket, APISocket and XDSOpsSocket are the control plane's.
+	// ADSSocket, APISocket and XDSOpsSocket are the control plane's. They are
+	// empty where ControlPlane says where that is.
 	ADSSocket    string `json:"adsSocket"`
 	APISocket    string `json:"apiSocket"`
 	XDSOpsSocket string `json:"xdsOpsSocket"`
+	// ControlPlane is the control plane where a network lies between. Nil means
+	// that it is on this machine, on the sockets.
+	ControlPlane *ControlPlane `json:"controlPlane"`
 	// ExtProcSocket, ExtProcLogSocket and ExtProcOpsSocket are the external
 	// processor's.
 	ExtProcSocket    string `json:"extProcSocket"`
@@ -50,16 +54,30 @@ type Config struct {
 // maxOpsConnections is far above any number of scrapers.
 const maxOpsConnections = 256
 
+// socket is a path, and what is there.
+type socket struct{ name, path string }
+
 // Validate names every fault of c.
 func (c Config) Validate() error {
 	var faults []error
 	if c.NodeID == "" || c.NodeCluster == "" {
 		faults = append(faults, errors.New("node id and cluster are required"))
 	}
-	for _, s := range []struct{ name, path string }{
-		{"admin", c.AdminSocket}, {"ADS", c.ADSSocket}, {"API", c.APISocket}, {"xds operations", c.XDSOpsSocket},
-		{"extproc", c.ExtProcSocket}, {"extproc log", c.ExtProcLogSocket}, {"extproc operations", c.ExtProcOpsSocket},
-	} {
+	sockets := []socket{
+		{"admin", c.AdminSocket}, {"extproc", c.ExtProcSocket}, {"extproc log", c.ExtProcLogSocket}, {"extproc operations", c.ExtProcOpsSocket},
+	}
+	controlPlane := []socket{{"ADS", c.ADSSocket}, {"API", c.APISocket}, {"xds operations", c.XDSOpsSocket}}
+	if c.ControlPlane == nil {
+		sockets = append(sockets, controlPlane...)
+	} else {
+		faults = append(faults, c.ControlPlane.validate())
+		for _, s := range controlPlane {
+			if s.path != "" {
+				faults = append(faults, fmt.Errorf("%s socket %q beside a control plane elsewhere", s.name, s.path))
+			}
+		}
+	}
+	for _, s := range sockets {
 		if !filepath.IsAbs(s.path) {
 			faults = append(faults, fmt.Errorf("%s socket %q is not an absolute path", s.name, s.path))
 		}
@@ -76,7 +94,11 @@ func Render(c Config) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(b)
+	return render(b)
+}
+
+func render(m proto.Message) ([]byte, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("rendering bootstrap: %w", err)
 	}
@@ -180,27 +202,4 @@ func layeredRuntime(c Config) (*bootstrapv3.LayeredRuntime, error) {
 		Name:           "static",
 		LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: layer},
 	}}}, nil
-}
-
-func clusters(c Config) ([]*clusterv3.Cluster, error) {
-	var all []*clusterv3.Cluster
-	for _, s := range []struct {
-		name, socket string
-		grpc         bool
-	}{
-		{contract.ClusterADS, c.ADSSocket, true},
-		{contract.ClusterAPI, c.APISocket, false},
-		{contract.ClusterControlPlaneOps, c.XDSOpsSocket, false},
-		{contract.ClusterExtProc, c.ExtProcSocket, true},
-		{contract.ClusterExtProcLog, c.ExtProcLogSocket, true},
-		{contract.ClusterExtProcOps, c.ExtProcOpsSocket, false},
-		{contract.ClusterEnvoyAdmin, c.AdminSocket, false},
-	} {
-		cluster, err := cluster(s.name, s.socket, s.grpc)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, cluster)
-	}
-	return all, nil
 }

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 const (
@@ -26,13 +28,67 @@ const (
 	httpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
 
-func cluster(name, socket string, grpc bool) (*clusterv3.Cluster, error) {
-	c := &clusterv3.Cluster{
+func clusters(c Config) ([]*clusterv3.Cluster, error) {
+	all, err := controlPlaneClusters(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range []struct {
+		name, socket string
+		grpc         bool
+	}{
+		{contract.ClusterExtProc, c.ExtProcSocket, true},
+		{contract.ClusterExtProcLog, c.ExtProcLogSocket, true},
+		{contract.ClusterExtProcOps, c.ExtProcOpsSocket, false},
+		{contract.ClusterEnvoyAdmin, c.AdminSocket, false},
+	} {
+		cluster, err := socketCluster(s.name, s.socket, s.grpc)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cluster)
+	}
+	return all, nil
+}
+
+// controlPlaneClusters are discovery, the API and operations.
+func controlPlaneClusters(c Config) ([]*clusterv3.Cluster, error) {
+	if c.ControlPlane != nil {
+		return c.ControlPlane.clusters()
+	}
+	ads, err := socketCluster(contract.ClusterADS, c.ADSSocket, true)
+	if err != nil {
+		return nil, err
+	}
+	api, err := socketCluster(contract.ClusterAPI, c.APISocket, false)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := socketCluster(contract.ClusterControlPlaneOps, c.XDSOpsSocket, false)
+	if err != nil {
+		return nil, err
+	}
+	return []*clusterv3.Cluster{ads, api, ops}, nil
+}
+
+// socketCluster is what listens on a Unix socket. With grpc it is spoken to in
+// HTTP/2, else in HTTP/1.
+func socketCluster(name, socket string, grpc bool) (*clusterv3.Cluster, error) {
+	c := cluster(name, pipe(socket, 0))
+	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
+	if !grpc {
+		return c, nil
+	}
+	return c, speakHTTP2(c, &corev3.Http2ProtocolOptions{})
+}
+
+// cluster has one endpoint.
+func cluster(name string, at *corev3.Address) *clusterv3.Cluster {
+	return &clusterv3.Cluster{
 		Name: name,
 		// A dot would end the cluster's name in the labels of metrics.
-		AltStatName:          strings.ReplaceAll(name, ".", "_"),
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
-		ConnectTimeout:       durationpb.New(connectTimeout),
+		AltStatName:    strings.ReplaceAll(name, ".", "_"),
+		ConnectTimeout: durationpb.New(connectTimeout),
 		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
 			MaxConnections:     wrapperspb.UInt32(maxInternalRequests),
 			MaxPendingRequests: wrapperspb.UInt32(maxInternalRequests),
@@ -41,27 +97,27 @@ func cluster(name, socket string, grpc bool) (*clusterv3.Cluster, error) {
 		LoadAssignment: &endpointv3.ClusterLoadAssignment{
 			ClusterName: name,
 			Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
-				HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: pipe(socket, 0)}},
+				HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: at}},
 			}}}},
 		},
 	}
-	if !grpc {
-		return c, nil
-	}
-	options, err := anypb.New(&httpv3.HttpProtocolOptions{
+}
+
+func speakHTTP2(c *clusterv3.Cluster, options *corev3.Http2ProtocolOptions) error {
+	packed, err := anypb.New(&httpv3.HttpProtocolOptions{
 		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{
 			ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
 				ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
-					Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
+					Http2ProtocolOptions: options,
 				},
 			},
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("rendering cluster %s: %w", name, err)
+		return fmt.Errorf("rendering cluster %s: %w", c.GetName(), err)
 	}
-	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{httpProtocolOptions: options}
-	return c, nil
+	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{httpProtocolOptions: packed}
+	return nil
 }
 
 // pipe is the address of a Unix socket. The mode counts where Envoy makes the
