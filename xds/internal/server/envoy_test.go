@@ -151,6 +151,8 @@ func TestPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		"/metrics/xds":                  "xds-ops /metrics",
 		"/metrics/extproc":              "extproc-ops /metrics",
+		"/healthz/extproc":              "extproc-ops /healthz",
+		"/healthz/envoy":                "LIVE",
 		"/metrics/adapters/one/0":       "xds-ops /metrics/adapters/one/0",
 		"/healthz":                      "xds-ops /healthz",
 		"/metrics/envoy?filter=^server": "# TYPE envoy_server",

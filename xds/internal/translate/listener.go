@@ -2,6 +2,7 @@ package translate
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
@@ -125,29 +126,34 @@ func connectionManager(statPrefix string, l Limits) *hcmv3.HttpConnectionManager
 // opsRoutes are the routes of the operations listener. Nothing of Envoy's
 // admin interface but its metrics is among them.
 func opsRoutes(hosts []string) *routev3.RouteConfiguration {
-	return &routev3.RouteConfiguration{
+	all := &routev3.RouteConfiguration{
 		Name: contract.ListenerOps,
-		VirtualHosts: []*routev3.VirtualHost{
-			{
-				Name:    "ops",
-				Domains: hosts,
-				Routes: []*routev3.Route{
-					opsRoute(exactPath("/metrics/envoy"), contract.ClusterEnvoyAdmin, "/stats/prometheus"),
-					opsRoute(exactPath("/metrics/extproc"), contract.ClusterExtProcOps, "/metrics"),
-					opsRoute(exactPath("/metrics/xds"), contract.ClusterControlPlaneOps, "/metrics"),
-					opsRoute(pathPrefix("/metrics/adapters/"), contract.ClusterControlPlaneOps, ""),
-					opsRoute(exactPath("/sd"), contract.ClusterControlPlaneOps, ""),
-					opsRoute(exactPath("/healthz"), contract.ClusterControlPlaneOps, ""),
-					opsRoute(exactPath("/readyz"), contract.ClusterControlPlaneOps, ""),
-				},
+		VirtualHosts: []*routev3.VirtualHost{{
+			Name:    "ops",
+			Domains: hosts,
+			Routes: []*routev3.Route{
+				opsRoute(exactPath("/metrics/envoy"), contract.ClusterEnvoyAdmin, "/stats/prometheus"),
+				opsRoute(exactPath("/metrics/extproc"), contract.ClusterExtProcOps, "/metrics"),
+				opsRoute(exactPath("/metrics/xds"), contract.ClusterControlPlaneOps, "/metrics"),
+				opsRoute(pathPrefix("/metrics/adapters/"), contract.ClusterControlPlaneOps, ""),
+				opsRoute(exactPath("/sd"), contract.ClusterControlPlaneOps, ""),
+				opsRoute(exactPath("/healthz"), contract.ClusterControlPlaneOps, ""),
+				// Who restarts Envoy, or sends nobody to it, must not ask the control
+				// plane, without which it goes on.
+				opsRoute(exactPath("/healthz/envoy"), contract.ClusterEnvoyAdmin, "/ready"),
+				opsRoute(exactPath("/healthz/extproc"), contract.ClusterExtProcOps, "/healthz"),
+				opsRoute(exactPath("/readyz"), contract.ClusterControlPlaneOps, ""),
 			},
-			{
-				Name:    "misdirected",
-				Domains: []string{"*"},
-				Routes:  []*routev3.Route{{Match: pathPrefix("/"), Action: directResponse(421)}},
-			},
-		},
+		}},
 	}
+	if !slices.Contains(hosts, anyHost) {
+		all.VirtualHosts = append(all.VirtualHosts, &routev3.VirtualHost{
+			Name:    "misdirected",
+			Domains: []string{anyHost},
+			Routes:  []*routev3.Route{{Match: pathPrefix("/"), Action: directResponse(421)}},
+		})
+	}
+	return all
 }
 
 func opsRoute(match *routev3.RouteMatch, cluster, rewrite string) *routev3.Route {

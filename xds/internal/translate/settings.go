@@ -25,6 +25,10 @@ type Settings struct {
 	// PublicURL names the gateway to the world. Its host is the one that is
 	// answered to. Empty means http:// and Listen.
 	PublicURL string
+	// OpsAnyHost makes the operations listener answer whatever Host it is asked
+	// for: in a cluster, who scrapes calls pods by their addresses. False means the
+	// public host and the listener's own names alone.
+	OpsAnyHost bool
 	// Limits bound what one client may ask for.
 	Limits Limits
 	// Fast lets Envoy serve by itself what it can, of adapters with inspection
@@ -125,11 +129,15 @@ func (s Settings) resolve() (resolved, error) {
 	if err := errors.Join(listenErr, urlErr, addressErr); err != nil {
 		return resolved{}, err
 	}
+	opsHosts := []string{anyHost}
+	if !s.OpsAnyHost {
+		opsHosts = answeredHosts(withPort(u.Hostname(), ops.Port()), "http", ops)
+	}
 	return resolved{
 		public:   public,
 		ops:      ops,
 		hosts:    answeredHosts(u.Host, u.Scheme, public),
-		opsHosts: answeredHosts(withPort(u.Hostname(), ops.Port()), "http", ops),
+		opsHosts: opsHosts,
 		limits:   s.Limits.withDefaults(),
 		address:  address,
 		fast:     s.Fast,
@@ -175,6 +183,9 @@ func publicURL(text string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// anyHost is a virtual host's domain for all.
+const anyHost = "*"
 
 // answeredHosts are the exact values of Host that name the gateway: the public
 // one, the listener's own address, and where it listens on loopback the names of
