@@ -70,6 +70,10 @@ conformance: prerequisites compiler tools conformance-suite ## run the official 
 golden: ## rewrite the golden files; read their diff like code
 	$(GO) test $(addprefix ./,$(GOLDEN)) -run Golden -update
 
+.PHONY: generate
+generate: ## write what is generated from the types of the custom resource: their copies, and the chart's CustomResourceDefinition
+	@$(GO_TOOL) controller-gen object crd:maxDescLen=256 paths=./adapters/kube/v1alpha1 output:crd:dir=charts/mooring/crds
+
 .PHONY: bench
 bench: prerequisites tools build ## compare calls through Mooring with calls through plain Envoy; BENCH=flags (docs/performance.md)
 	@$(GO) build -o $(CURDIR)/.build/bench/ ./envoy/e2e/bench ./xds/internal/benchplane
@@ -108,6 +112,7 @@ check: ## what CI runs: formatting, vet, lint, test, clean tree
 		[ -z "$$unformatted" ] || { echo "not formatted (run make format): $$unformatted" >&2; exit 1; }
 	$(GO) vet ./...
 	@$(MAKE) lint
+	@$(MAKE) generate
 	@$(MAKE) test
 	@changed=$$(git status --porcelain); \
 		[ -z "$$changed" ] || { echo "the tree is not clean:" >&2; echo "$$changed" >&2; exit 1; }

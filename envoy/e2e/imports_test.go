@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 var only = map[string][]string{
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3":              {"xds/internal/snapshot"},
 	"github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3": {"extproc"},
-	"k8s.io/client-go":                       {"adapters/kube"},
+	"k8s.io":                                 {"adapters/kube"},
 	"sigs.k8s.io/controller-runtime":         {"adapters/kube"},
 	"github.com/modelcontextprotocol/go-sdk": {"envoy/e2e"},
 }
@@ -134,6 +134,9 @@ func TestImportRulesBite(t *testing.T) {
 		{"adapters", "adapters/api/api.go", "github.com/google/uuid", false},
 		{"adapters", "adapters/api/api.go", modulePath + "envoy/contract", true},
 		{"adapters", "adapters/api/api.go", modulePath + "adaptersplus", true},
+		{"adapters", "adapters/api/api.go", "k8s.io/api/core/v1", true},
+		{"adapters", "adapters/kube/internal/objects/objects.go", "k8s.io/api/core/v1", false},
+		{"xds", "xds/main.go", "sigs.k8s.io/controller-runtime", true},
 	} {
 		if fault := judge(tt.folder, tt.file, tt.imported); (fault != "") != tt.fault {
 			t.Errorf("%s importing %s: %q", tt.file, tt.imported, fault)
