@@ -146,3 +146,4 @@ $(SUITE_STAMP): $(SUITE)/package.json $(SUITE)/package-lock.json
 include .ci/images/images.mk
 include .ci/keycloak/keycloak.mk
 include .ci/observability/observability.mk
+include .ci/kube/kube.mk

@@ -1,7 +1,7 @@
 // Package api tests adapters/kube, the chart's CustomResourceDefinition and its
 // admission policies against a real Kubernetes API server, with etcd, and
 // nothing behind it: no controllers and no nodes. Its binaries are those of the
-// lab (make test-k8s).
+// lab (.ci/kube/lab).
 package api
 
 import (
@@ -34,8 +34,13 @@ var server struct {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	programs, err := binaries()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	environment := &envtest.Environment{
-		BinaryAssetsDirectory: os.Getenv("LAB_BIN"),
+		BinaryAssetsDirectory: programs,
 		CRDDirectoryPaths:     []string{filepath.Join(root, "charts/mooring/crds")},
 		ErrorIfCRDPathMissing: true,
 	}
