@@ -39,8 +39,8 @@ type Spec struct {
 	ReplicaCount int `json:"replicaCount"`
 	// Description is free text for people.
 	Description string `json:"description"`
-	// UseWorkloadIdentity asks for the cloud identity of the workload. It has
-	// no effect on one machine, which a condition says.
+	// UseWorkloadIdentity asks for the cloud identity of the workload. Where it
+	// has no effect, as on one machine, a condition says so.
 	UseWorkloadIdentity bool `json:"useWorkloadIdentity"`
 	// RequiredRoles are the roles of which a principal needs one to read the
 	// adapter. Empty means: only its creator and administrators.
@@ -70,7 +70,8 @@ type Spec struct {
 
 // Adapter is a stored adapter: the user's Spec and what the server adds.
 type Adapter struct {
-	// ID is unique over all adapters that ever were. Set by the Store's caller.
+	// ID is unique over all adapters that ever were. Set by the Store's caller, or
+	// by the Store: see Store.Create.
 	ID UID `json:"id"`
 	Spec
 	// CreatedBy is the Principal.ID of the creator.

@@ -56,13 +56,7 @@ func (s *Service) Status(a Adapter) Status {
 	if s.cfg.Programmer != nil {
 		status.Conditions = append(status.Conditions, s.cfg.Programmer.Programmed(a))
 	}
-	if a.UseWorkloadIdentity {
-		status.Conditions = append(status.Conditions, Condition{
-			Type: ConditionWorkloadIdentity, Status: StatusFalse, Reason: ReasonNoEffect,
-			Message:            "Workload identity has no effect on one machine: the server runs with the identity of the machine's user.",
-			LastTransitionTime: a.LastUpdatedAt,
-		})
-	}
+	status.Conditions = append(status.Conditions, s.cfg.Deployer.Conditions(a)...)
 	if s.cfg.Traffic != nil {
 		status.Traffic = s.cfg.Traffic.Traffic(a)
 	}

@@ -107,9 +107,8 @@ func TestStatus(t *testing.T) {
 
 func TestStatusConditions(t *testing.T) {
 	w := newWorld(func(cfg *adapters.ServiceConfig) { cfg.Programmer = &fakeProgrammer{status: adapters.StatusFalse} })
-	spec := valid()
-	spec.UseWorkloadIdentity = true
-	a := w.create(t, spec)
+	w.deployer.SetConditions(adapters.Condition{Type: adapters.ConditionWorkloadIdentity, Status: adapters.StatusFalse, Reason: adapters.ReasonNoEffect})
+	a := w.create(t, valid())
 	var got []string
 	for _, c := range w.service.Status(a).Conditions {
 		got = append(got, c.Type+"="+c.Status+" "+c.Reason)

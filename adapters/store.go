@@ -22,7 +22,9 @@ var (
 // Store keeps adapters. What it has answered with no error survives a crash of
 // the machine. It is safe for use by several goroutines.
 type Store interface {
-	// Create adds a and returns it with its Revision. ErrExists.
+	// Create adds a and returns it with its Revision. Where the Store's records
+	// have an ID, a CreatedAt and a Generation of their own, those take the place
+	// of a's, here and in Update. ErrExists.
 	Create(ctx context.Context, a Adapter) (Adapter, error)
 	// Get returns the adapter of that name. ErrNotFound, or an UnreadableError.
 	Get(ctx context.Context, name string) (Adapter, error)
@@ -32,8 +34,8 @@ type Store interface {
 	// Unreadable returns the records that are there and cannot be read.
 	Unreadable(ctx context.Context) ([]*UnreadableError, error)
 	// Update replaces the adapter of a.Name, provided that it is at revision
-	// ifAt (empty: any) and has the same ID. ErrNotFound, ErrStale, or an
-	// UnreadableError.
+	// ifAt (empty: any) and has the same ID. Where that changes nothing, it may
+	// keep its Revision. ErrNotFound, ErrStale, or an UnreadableError.
 	Update(ctx context.Context, a Adapter, ifAt Revision) (Adapter, error)
 	// Delete removes the adapter of that name, provided that it is at revision
 	// ifAt (empty: any, and one that cannot be read too). ErrNotFound, ErrStale,
@@ -57,6 +59,9 @@ type Deployer interface {
 	Instances() map[UID][]Instance
 	// Changes is like Store.Changes, for Instances.
 	Changes(ctx context.Context) <-chan struct{}
+	// Conditions are what the runtime has to say of a that its instances do not
+	// show, in a fixed order: ConditionWorkloadIdentity, for example.
+	Conditions(a Adapter) []Condition
 	// Logs writes the newest lines of the replica's log to w, and with
 	// opt.Follow new ones until ctx ends or the adapter is gone. ErrNotFound
 	// where there is no such replica.

@@ -20,6 +20,7 @@ type Deployer struct {
 	instances map[adapters.UID][]adapters.Instance
 	logs      map[string]string
 	supports  func(adapters.Spec) error
+	says      []adapters.Condition
 }
 
 var _ adapters.Deployer = (*Deployer)(nil)
@@ -61,6 +62,20 @@ func (d *Deployer) Supports(s adapters.Spec) error {
 		return nil
 	}
 	return d.supports(s)
+}
+
+// SetConditions makes conditions the answer of Conditions.
+func (d *Deployer) SetConditions(conditions ...adapters.Condition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.says = slices.Clone(conditions)
+}
+
+// Conditions implements adapters.Deployer.
+func (d *Deployer) Conditions(adapters.Adapter) []adapters.Condition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.says)
 }
 
 // Run implements adapters.Deployer. It only waits for the end of ctx.

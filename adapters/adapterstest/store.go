@@ -62,10 +62,10 @@ func TestStore(t *testing.T, open func(t *testing.T) adapters.Store) {
 func testKeeps(t *testing.T, s adapters.Store) {
 	want := Example("one")
 	created := must(s.Create(t.Context(), want))(t)
-	if created.Revision == "" {
-		t.Error("Create gave no revision")
+	if created.Revision == "" || len(created.ID) != len(want.ID) || created.CreatedAt.IsZero() || created.Generation < 1 {
+		t.Errorf("Create gave revision %q, id %q, created at %v, generation %d", created.Revision, created.ID, created.CreatedAt, created.Generation)
 	}
-	want.Revision = created.Revision
+	want = decided(want, created)
 	diff(t, want, created)
 	diff(t, want, must(s.Get(t.Context(), "one"))(t))
 	diff(t, []adapters.Adapter{want}, must(s.List(t.Context()))(t))
@@ -75,7 +75,11 @@ func testKeeps(t *testing.T, s adapters.Store) {
 	if updated.Revision == created.Revision {
 		t.Error("Update kept the revision")
 	}
-	want.Revision = updated.Revision
+	if updated.ID != created.ID || !updated.CreatedAt.Equal(created.CreatedAt) || updated.Generation <= created.Generation {
+		t.Errorf("Update made id %s of %s, time %v of %v, generation %d of %d", updated.ID, created.ID,
+			updated.CreatedAt, created.CreatedAt, updated.Generation, created.Generation)
+	}
+	want = decided(want, updated)
 	diff(t, want, updated)
 	diff(t, want, must(s.Get(t.Context(), "one"))(t))
 
@@ -83,6 +87,18 @@ func testKeeps(t *testing.T, s adapters.Store) {
 		t.Fatal(err)
 	}
 	diff(t, []adapters.Adapter{}, must(s.List(t.Context()))(t))
+}
+
+// decided is want with what a Store may decide by itself as it is in got.
+func decided(want, got adapters.Adapter) adapters.Adapter {
+	want.ID, want.CreatedAt, want.Generation, want.Revision = got.ID, got.CreatedAt, got.Generation, got.Revision
+	return want
+}
+
+// changed is a with another Spec.
+func changed(a adapters.Adapter) adapters.Adapter {
+	a.Description += " changed"
+	return a
 }
 
 func testEmptyValues(t *testing.T, s adapters.Store) {
@@ -140,7 +156,7 @@ func testList(t *testing.T, s adapters.Store) {
 
 func testConditions(t *testing.T, s adapters.Store) {
 	first := must(s.Create(t.Context(), Example("one")))(t)
-	second := must(s.Update(t.Context(), first, first.Revision))(t)
+	second := must(s.Update(t.Context(), changed(first), first.Revision))(t)
 	_, err := s.Update(t.Context(), first, first.Revision)
 	wantError(t, err, adapters.ErrStale)
 	wantError(t, s.Delete(t.Context(), "one", first.Revision), adapters.ErrStale)
@@ -165,7 +181,7 @@ func testRevisions(t *testing.T, s adapters.Store) {
 	seen := map[adapters.Revision]bool{}
 	for range 3 {
 		a := must(s.Create(t.Context(), Example("one")))(t)
-		b := must(s.Update(t.Context(), a, ""))(t)
+		b := must(s.Update(t.Context(), changed(a), ""))(t)
 		if err := s.Delete(t.Context(), "one", ""); err != nil {
 			t.Fatal(err)
 		}

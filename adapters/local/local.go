@@ -164,6 +164,18 @@ func (d *Deployer) Supports(s adapters.Spec) error {
 		adapters.ErrUnsupported, s.ImageName, adapters.BridgeImage)
 }
 
+// Conditions implements adapters.Deployer: one machine has no identity to lend.
+func (d *Deployer) Conditions(a adapters.Adapter) []adapters.Condition {
+	if !a.UseWorkloadIdentity {
+		return nil
+	}
+	return []adapters.Condition{{
+		Type: adapters.ConditionWorkloadIdentity, Status: adapters.StatusFalse, Reason: adapters.ReasonNoEffect,
+		Message:            "Workload identity has no effect on one machine: the server runs with the identity of the machine's user.",
+		LastTransitionTime: a.LastUpdatedAt,
+	}}
+}
+
 // Instances implements adapters.Deployer. Replicas are in order of ordinal, and
 // of two with the same, the older comes first. The answer is shared by all who
 // ask, and must not be changed.

@@ -34,6 +34,23 @@ func TestSupportsOnlyTheBridge(t *testing.T) {
 	}
 }
 
+func TestWorkloadIdentityHasNoEffect(t *testing.T) {
+	d, err := New(newWorld(t).config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := adapters.Adapter{LastUpdatedAt: time.Unix(1, 0).UTC()}
+	if got := d.Conditions(a); got != nil {
+		t.Errorf("got %v for an adapter that asks for nothing", got)
+	}
+	a.UseWorkloadIdentity = true
+	got := d.Conditions(a)
+	if len(got) != 1 || got[0].Type != adapters.ConditionWorkloadIdentity || got[0].Status != adapters.StatusFalse ||
+		got[0].Reason != adapters.ReasonNoEffect || !got[0].LastTransitionTime.Equal(a.LastUpdatedAt) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	good := newWorld(t).config
 	for name, change := range map[string]func(*Config){
