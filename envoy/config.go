@@ -68,7 +68,11 @@ func (c *Config) Validate() error {
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	// The parts read it for themselves, and would not start.
-	if _, err := otlp.FromEnvironment(); err != nil {
+	traces, err := otlp.FromEnvironment()
+	if err == nil {
+		_, err = traces.TLS()
+	}
+	if err != nil {
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/envoy/bootstrap"
 	"github.com/mooring-mcp/mooring/envoy/internal/locate"
 	"github.com/mooring-mcp/mooring/envoy/internal/logfile"
@@ -171,10 +172,11 @@ func (l launch) part(p supervise.Part, program string, args []string) supervise.
 	return p
 }
 
-// environment marks the parts as this folder's, and adds the installed tools to
-// the end of PATH: uvx is there where the machine has none.
+// environment marks the parts as this folder's, names files so that they find
+// them from there, and adds the installed tools to the end of PATH: uvx is there
+// where the machine has none.
 func (l launch) environment() []string {
-	env := append(os.Environ(), sweep.PartVariable+"="+l.folder.Root())
+	env := append(otlp.Absolute(os.Environ()), sweep.PartVariable+"="+l.folder.Root())
 	if l.programs.Tools != "" {
 		env = append(env, "PATH="+os.Getenv("PATH")+string(filepath.ListSeparator)+l.programs.Tools)
 	}

@@ -132,6 +132,10 @@ func newTranslator(cfg Config) (*translate.Translator, error) {
 	if set.Traces, err = otlp.FromEnvironment(); err != nil {
 		return nil, err
 	}
+	// Envoy would refuse its whole configuration for a file that it cannot use.
+	if _, err = set.Traces.TLS(); err != nil {
+		return nil, err
+	}
 	return translate.New(set)
 }
 

@@ -12,12 +12,12 @@ const HandedPrefix = "MOORING_"
 const prefix = "OTEL_"
 
 // Handed are the variables of OpenTelemetry in environ ("NAME=value" each), as
-// bridges are given them.
+// bridges are given them: files are named from everywhere.
 func Handed(environ []string) map[string]string {
 	handed := map[string]string{}
 	for _, variable := range environ {
 		if name, value, ok := strings.Cut(variable, "="); ok && strings.HasPrefix(name, prefix) {
-			handed[HandedPrefix+name] = value
+			handed[HandedPrefix+name] = absolute(name, value)
 		}
 	}
 	return handed

@@ -3,12 +3,8 @@ package tracing
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -23,7 +19,7 @@ import (
 // newExporter sends where s says. All is said explicitly: the exporters would
 // read the environment by themselves, which on a bridge is an adapter's.
 func newExporter(s otlp.Settings) (sdktrace.SpanExporter, error) {
-	config, err := tlsConfig(s)
+	config, err := s.TLS()
 	if err != nil {
 		return nil, err
 	}
@@ -66,26 +62,4 @@ func httpClient(s otlp.Settings, config *tls.Config) otlptrace.Client {
 		options = append(options, otlptracehttp.WithTLSClientConfig(config))
 	}
 	return otlptracehttp.NewClient(options...)
-}
-
-func tlsConfig(s otlp.Settings) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.Certificate != "" {
-		text, err := os.ReadFile(s.Certificate)
-		if err != nil {
-			return nil, fmt.Errorf("reading the collector's authorities: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("reading the collector's authorities: no certificate is in the file")
-		}
-	}
-	if s.ClientCertificate != "" {
-		pair, err := tls.LoadX509KeyPair(s.ClientCertificate, s.ClientKey)
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificate for the collector: %w", err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
 }

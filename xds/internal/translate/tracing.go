@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 	samplersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/tracers/opentelemetry/samplers/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	tracingtypev3 "github.com/envoyproxy/go-control-plane/envoy/type/tracing/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -77,16 +79,18 @@ func tracer(s otlp.Settings) *tracev3.OpenTelemetryConfig {
 		Uri: s.Endpoint, Timeout: durationpb.New(s.Timeout), HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: contract.ClusterOTLP},
 	}}
 	for _, h := range headerValues(s.Headers) {
+		// A percent sign begins a format.
+		h.Value = strings.ReplaceAll(h.Value, "%", "%%")
 		config.HttpService.RequestHeadersToAdd = append(config.HttpService.RequestHeadersToAdd, &corev3.HeaderValueOption{Header: h})
 	}
 	return config
 }
 
-// headerValues are in order of name. A percent sign begins a format in Envoy.
+// headerValues are in order of name.
 func headerValues(headers map[string]string) []*corev3.HeaderValue {
 	var all []*corev3.HeaderValue
 	for name, value := range headers {
-		all = append(all, &corev3.HeaderValue{Key: name, Value: strings.ReplaceAll(value, "%", "%%")})
+		all = append(all, &corev3.HeaderValue{Key: name, Value: value})
 	}
 	slices.SortFunc(all, func(a, b *corev3.HeaderValue) int { return cmp.Compare(a.Key, b.Key) })
 	return all
@@ -137,7 +141,13 @@ func collector(s otlp.Settings) (*clusterv3.Cluster, error) {
 	}
 	port, err := strconv.ParseUint(cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]), 10, 16)
 	if err != nil || u.Hostname() == "" {
-		return nil, fmt.Errorf("the endpoint for traces has no host or port")
+		return nil, errors.New("the endpoint for traces has no host or port")
+	}
+	for name, value := range s.Headers {
+		if s.Protocol == otlp.GRPC && strings.Contains(value, "%") {
+			// It looks for formats in metadata, and sends what is escaped as it is.
+			return nil, fmt.Errorf("the header %s for traces has a percent sign, which Envoy cannot send by gRPC: take http/protobuf", name)
+		}
 	}
 	cluster := &clusterv3.Cluster{
 		Name:                 contract.ClusterOTLP,
@@ -175,7 +185,8 @@ func collector(s otlp.Settings) (*clusterv3.Cluster, error) {
 	return cluster, nil
 }
 
-// collectorTLS verifies the collector, and says who sends.
+// collectorTLS verifies the collector, and says who sends. SNI is for names: an
+// address is looked for in the certificate by itself.
 func collectorTLS(s otlp.Settings, host string) *corev3.TransportSocket {
 	trusted := &tlsv3.CertificateValidationContext{SystemRootCerts: &tlsv3.CertificateValidationContext_SystemRootCerts{}}
 	if s.Certificate != "" {
@@ -188,11 +199,18 @@ func collectorTLS(s otlp.Settings, host string) *corev3.TransportSocket {
 	if s.Protocol == otlp.GRPC {
 		common.AlpnProtocols = []string{"h2"}
 	}
+	upstream := &tlsv3.UpstreamTlsContext{CommonTlsContext: common}
+	if address, err := netip.ParseAddr(host); err == nil {
+		trusted.MatchTypedSubjectAltNames = []*tlsv3.SubjectAltNameMatcher{{
+			SanType: tlsv3.SubjectAltNameMatcher_IP_ADDRESS,
+			Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: address.String()}},
+		}}
+	} else {
+		upstream.Sni, upstream.AutoSniSanValidation = host, true
+	}
 	return &corev3.TransportSocket{
-		Name: "envoy.transport_sockets.tls",
-		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(&tlsv3.UpstreamTlsContext{
-			CommonTlsContext: common, Sni: host, AutoSniSanValidation: true,
-		})},
+		Name:       "envoy.transport_sockets.tls",
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(upstream)},
 	}
 }
 
