@@ -20,6 +20,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch/version"
 	"github.com/mooring-mcp/mooring/adapters/logging"
+	"github.com/mooring-mcp/mooring/extproc/internal/drain"
 )
 
 // Config is what the flags say.
@@ -27,7 +28,7 @@ type Config struct {
 	Socket                         string        `required:"" help:"Unix socket (mode 0600) for Envoy's ext_proc calls." placeholder:"FILE"`
 	LogFD                          int           `name:"log-fd" default:"0" help:"Number of an inherited socket that listens for Envoy's access logs, and outlives this process (0: they come to --socket)." placeholder:"N"`
 	OpsSocket                      string        `required:"" help:"Unix socket (mode 0600) for metrics, health and profiles." placeholder:"FILE"`
-	SessionKeys                    string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8, ECDSA P-256; the highest name signs." placeholder:"DIR"`
+	SessionKeys                    string        `required:"" help:"Folder of session signing keys: *.pem, PKCS#8 or SEC 1, ECDSA P-256; the highest name signs." placeholder:"DIR"`
 	SessionJWKS                    string        `name:"session-jwks" help:"File to publish the public halves of the session keys to, for xds (none)." placeholder:"FILE"`
 	IdentityKeys                   string        `help:"Folder of the keys that sign what tells servers who calls, like --session-keys; no adapter can ask for that without." placeholder:"DIR"`
 	IdentityJWKS                   string        `name:"identity-jwks" help:"File to write their public halves to, for who verifies." placeholder:"FILE"`
@@ -97,6 +98,7 @@ func (c *Config) defaults() adapters.TrafficLimits {
 type commands struct {
 	Serve   Config  `cmd:"" default:"withargs" help:"Judge requests for Envoy (the default)."`
 	MakeKey makeKey `cmd:"" help:"Make a key, which signs from then on; print its file. Running processors take it up by themselves."`
+	Drain   drainer `cmd:"" help:"Send Envoy's clients away while it still serves them, before it ends."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
@@ -105,40 +107,65 @@ type commands struct {
 type makeKey struct {
 	SessionKeys  string `required:"" xor:"folder" help:"Folder of session signing keys." placeholder:"DIR"`
 	IdentityKeys string `required:"" xor:"folder" help:"Folder of the keys that sign what tells servers who calls." placeholder:"DIR"`
+
+	After time.Duration `default:"0s" help:"How long from now it is only to verify, so that all processors know it before one signs (${default})."`
+}
+
+// Run implements the command.
+func (m makeKey) Run() error {
+	path, err := keys.GenerateFor(cmp.Or(m.SessionKeys, m.IdentityKeys), time.Now().Add(m.After))
+	if err == nil {
+		_, err = fmt.Println(path)
+	}
+	return err
+}
+
+// drainer drains the Envoy beside it.
+type drainer struct {
+	AdminSocket string        `required:"" help:"Unix socket of Envoy's admin interface." placeholder:"FILE"`
+	For         time.Duration `default:"20s" help:"How long to wait then: what still runs after that is cut off by Envoy's end (${default})."`
+}
+
+// Run implements the command.
+func (d drainer) Run() error {
+	ctx, stop := interrupted()
+	defer stop()
+	return drain.Run(ctx, d.AdminSocket, d.For)
+}
+
+// interrupted ends when this program is told to.
+func interrupted() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 }
 
 func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("extproc"), kong.Description("Mooring's external processor for Envoy."),
 		kong.Vars{"version": "extproc " + version.String()})
-	if parsed.Command() == "make-key" {
-		path, err := keys.Generate(cmp.Or(c.MakeKey.SessionKeys, c.MakeKey.IdentityKeys))
-		parsed.FatalIfErrorf(err)
-		fmt.Println(path)
-		return
+	if parsed.Command() != "serve" {
+		parsed.FatalIfErrorf(parsed.Run())
+	} else if serve(c.Serve) != nil {
+		os.Exit(1)
 	}
-	serve(c.Serve)
 }
 
 // garbage is how much memory may be garbage, in percent of what is in use, of
 // which there is little: half of the collector's work is saved for some 30 MB.
 const garbage = 400
 
-func serve(cfg Config) {
+// serve judges requests until the program is told to end. Its error is in the log.
+func serve(cfg Config) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}
 	log := logging.New(os.Stderr, "extproc", cfg.LogLevel, nil)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := interrupted()
 	defer stop()
-	err := log.While(func() error {
+	return log.While(func() error {
 		err := run(ctx, cfg, log)
 		if err != nil {
 			log.Error("extproc ends", "error", err)
 		}
 		return err
 	})
-	if err != nil {
-		os.Exit(1)
-	}
 }

@@ -16,10 +16,14 @@ import (
 // nameLayout makes names sort by age.
 const nameLayout = "20060102T150405Z"
 
-// Generate makes a new key in dir, named by the time of its making, and returns
-// its path. The folder is made (0700) where it is missing. The file (0600)
-// appears whole and on disk, or not at all.
-func Generate(dir string) (string, error) {
+// Generate makes a new key in dir, which signs from now on, and returns its path.
+// The folder is made (0700) where it is missing. The file (0600) appears whole
+// and on disk, or not at all.
+func Generate(dir string) (string, error) { return GenerateFor(dir, time.Now()) }
+
+// GenerateFor is Generate for a key that signs from a later time on. By then all
+// who verify should know it.
+func GenerateFor(dir string, from time.Time) (string, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", fmt.Errorf("making a signing key: %w", err)
@@ -31,7 +35,7 @@ func Generate(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("making key folder: %w", err)
 	}
-	path, err := place(dir, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	path, err := place(dir, from, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	if err != nil {
 		return "", fmt.Errorf("writing a signing key: %w", err)
 	}
@@ -39,8 +43,8 @@ func Generate(dir string) (string, error) {
 }
 
 // place writes text to a hidden file and links it under the first name that is
-// free, from now on.
-func place(dir string, text []byte) (string, error) {
+// free, from that time on.
+func place(dir string, from time.Time, text []byte) (string, error) {
 	tmp, err := os.CreateTemp(dir, ".new-*") // mode 0600
 	if err != nil {
 		return "", err
@@ -53,7 +57,7 @@ func place(dir string, text []byte) (string, error) {
 	if err := tmp.Sync(); err != nil {
 		return "", err
 	}
-	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
+	for at := from.UTC(); ; at = at.Add(time.Second) {
 		path := filepath.Join(dir, at.Format(nameLayout)+Extension)
 		err := os.Link(tmp.Name(), path)
 		if errors.Is(err, os.ErrExist) {

@@ -2,7 +2,9 @@
 // verifies tokens with them: a ring for each purpose, and none for two. The
 // file with the highest name signs and all of them verify, so that a key is
 // rotated by adding a file and, once what it signed has expired, taking the old
-// one away. The package knows nothing of what a token says.
+// one away. A file that is named by a time to come verifies only, until then, so
+// that all who verify know a key before one signs with it. The package knows
+// nothing of what a token says.
 package keys
 
 import (
@@ -16,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -47,16 +50,17 @@ const maxKeyFile = 16 << 10
 
 // set is an immutable ring: the keys of a folder as they were at one moment.
 type set struct {
+	// newest is the id of the key that signs.
 	newest string
-	// made is when the newest was made.
+	// made is when that was made.
 	made   time.Time
 	signer jose.Signer
 	public map[string]*ecdsa.PublicKey
 }
 
-// load reads the folder. Any file in it that is not a usable key is an error,
-// so that a ring is never quietly smaller than the operator thinks.
-func (p Purpose) load(dir string) (*set, error) {
+// load reads the folder as it counts now. Any file in it that is not a usable key
+// is an error, so that a ring is never quietly smaller than the operator thinks.
+func (p Purpose) load(dir string, now time.Time) (*set, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("reading key folder: %w", err)
@@ -72,20 +76,35 @@ func (p Purpose) load(dir string) (*set, error) {
 			"\"extproc make-key --%s-keys %s\"", p, ErrNoKey, dir, p, dir)
 	}
 	sort.Strings(names)
-	s := &set{public: make(map[string]*ecdsa.PublicKey, len(names))}
+	s, signing := &set{public: make(map[string]*ecdsa.PublicKey, len(names))}, signingName(names, now)
 	for _, name := range names {
 		key, err := readKey(filepath.Join(dir, name))
 		if err != nil {
 			return nil, fmt.Errorf("reading key %s: %w", name, err)
 		}
-		if err := s.add(key); err != nil {
+		if err := s.add(key, name == signing); err != nil {
 			return nil, fmt.Errorf("using key %s: %w", name, err)
 		}
 	}
-	if s.made, err = madeAt(dir, names[len(names)-1]); err != nil {
+	if s.made, err = madeAt(dir, signing); err != nil {
 		return nil, fmt.Errorf("reading key folder: %w", err)
 	}
 	return s, nil
+}
+
+// soon is how far in the future a time may be and count as now: clocks differ, and
+// of two keys that are made in one second the later is named by the next.
+const soon = time.Minute
+
+// signingName is the highest of the sorted names that is of no time to come, or
+// the lowest where all are.
+func signingName(names []string, now time.Time) string {
+	for _, name := range slices.Backward(names) {
+		if at, err := time.Parse(nameLayout+Extension, name); err != nil || !at.After(now.Add(soon)) {
+			return name
+		}
+	}
+	return names[0]
 }
 
 // madeAt is when a key was made: its name says so, or else its file.
@@ -100,11 +119,15 @@ func madeAt(dir, name string) (time.Time, error) {
 	return info.ModTime(), nil
 }
 
-// add puts key into the set, as the newest.
-func (s *set) add(key *ecdsa.PrivateKey) error {
+// add puts key into the set, to sign with it or only to verify.
+func (s *set) add(key *ecdsa.PrivateKey, signs bool) error {
 	id, err := keyID(&key.PublicKey)
 	if err != nil {
 		return err
+	}
+	s.public[id] = &key.PublicKey
+	if !signs {
+		return nil
 	}
 	signer, err := jose.NewSigner(
 		jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: id}},
@@ -112,7 +135,7 @@ func (s *set) add(key *ecdsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("making signer: %w", err)
 	}
-	s.newest, s.signer, s.public[id] = id, signer, &key.PublicKey
+	s.newest, s.signer = id, signer
 	return nil
 }
 
@@ -142,13 +165,27 @@ func readKey(path string) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseKey(text)
+}
+
+// parseKey reads PKCS#8, or SEC 1, which is what Helm's genPrivateKey makes.
+func parseKey(text []byte) (*ecdsa.PrivateKey, error) {
 	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PRIVATE KEY" || len(strings.TrimSpace(string(rest))) > 0 {
-		return nil, errors.New("not one PEM block of type PRIVATE KEY (PKCS#8)")
+	if block == nil || len(strings.TrimSpace(string(rest))) > 0 {
+		return nil, errors.New("not one PEM block")
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	var parsed any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		parsed, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("a PEM block of type %q, neither PRIVATE KEY (PKCS#8) nor EC PRIVATE KEY (SEC 1)", block.Type)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("parsing PKCS#8: %w", err)
+		return nil, fmt.Errorf("parsing %s: %w", block.Type, err)
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != elliptic.P256() {

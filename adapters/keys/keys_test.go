@@ -162,6 +162,57 @@ func TestRingFollowsItsFolder(t *testing.T) {
 	}
 }
 
+// TestSEC1 takes a key as Helm's genPrivateKey makes it, and no other kind.
+func TestSEC1(t *testing.T) {
+	for name, curve := range map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384()} {
+		dir := t.TempDir()
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalECPrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
+		if err := os.WriteFile(filepath.Join(dir, "a.pem"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(Session, dir, slog.New(slog.DiscardHandler)); (err == nil) != (name == "P-256") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+// TestKeyOfLater verifies at once and signs from its time on, unless there is no
+// other.
+func TestKeyOfLater(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	later, err := GenerateFor(dir, now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Session.load(dir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := GenerateFor(dir, now.Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	generate(t, dir)
+	both, err := Session.load(dir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if both.newest == alone.newest || both.public[alone.newest] == nil || len(both.public) != 3 {
+		t.Errorf("%s signs of %v", both.newest, both.public)
+	}
+	then, err := Session.load(dir, now.Add(time.Hour))
+	if err != nil || then.newest != alone.newest || then.equal(both) {
+		t.Errorf("%s does not sign from its time on, error %v", later, err)
+	}
+}
+
 // TestRingFollowsSymlinkSwap replaces keys as Kubernetes does it in a mounted
 // secret: files are links into ..data, which is a link that is renamed over.
 func TestRingFollowsSymlinkSwap(t *testing.T) {

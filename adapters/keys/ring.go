@@ -30,10 +30,10 @@ type Ring struct {
 	published string
 }
 
-// Open reads the keys (*.pem: PKCS#8, ECDSA P-256) in dir. A folder without
+// Open reads the keys (*.pem: PKCS#8 or SEC 1, ECDSA P-256) in dir. A folder without
 // one is an error with ErrNoKey in its chain that says what to do.
 func Open(purpose Purpose, dir string, log *slog.Logger) (*Ring, error) {
-	s, err := purpose.load(dir)
+	s, err := purpose.load(dir, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (r *Ring) Run(ctx context.Context) error { return follow(ctx, r.dir, settle
 
 // reload replaces the ring by what the folder holds now.
 func (r *Ring) reload() {
-	s, err := r.purpose.load(r.dir)
+	s, err := r.purpose.load(r.dir, time.Now())
 	if err != nil {
 		if r.broken != err.Error() {
 			r.broken = err.Error()

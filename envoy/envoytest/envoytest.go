@@ -133,6 +133,19 @@ func (e *Envoy) AdminGet(path string) []byte {
 	return body
 }
 
+// Status is the status of a GET on the admin interface.
+func (e *Envoy) Status(path string) int {
+	e.tb.Helper()
+	status, _, err := e.get(path)
+	if err != nil {
+		e.tb.Fatalf("asking Envoy for %s: %v", path, err)
+	}
+	return status
+}
+
+// AdminSocket is the path of the admin interface's Unix socket.
+func (e *Envoy) AdminSocket() string { return filepath.Join(e.dir, "admin.sock") }
+
 // ConfigDump is the configuration that Envoy runs on, endpoints included, as
 // the JSON of envoy.admin.v3.ConfigDump.
 func (e *Envoy) ConfigDump() []byte {
