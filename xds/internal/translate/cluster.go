@@ -57,6 +57,9 @@ func (t *Translator) clusterOf(a adapters.Adapter) *clusterv3.Cluster {
 			upstreamOptionsKey: packed(upstreamHTTP()),
 		},
 	}
+	if t.pods {
+		onNetwork(cluster, a)
+	}
 	if hashes(a) {
 		// Requests without a key, as those that begin a session, go anywhere. A
 		// ring has a fixed number of places: with a fourth endpoint each of the

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,18 +17,20 @@ import (
 // maxSocketPath is the longest path of a Unix socket on Linux.
 const maxSocketPath = 107
 
-// endpointsOf are the endpoints of e, in the order of its instances: those that
-// serve, and those that drain for their sessions' sake.
+// endpointsOf are the endpoints of e, in order of number: those that serve, and
+// those that drain for their sessions' sake. Each control plane that knows the
+// same instances gives the same.
 func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 	var endpoints []*endpointv3.LbEndpoint
 	seen := make(map[string]bool)
 	held := e.Adapter.RecoversSessions() && !anyServes(e.Instances)
-	for _, i := range e.Instances {
+	for _, i := range slices.SortedStableFunc(slices.Values(e.Instances), byOrdinal) {
 		health, serves := healthOf(i.State)
 		if held && (i.State == adapters.InstanceStarting || i.Reason == adapters.ReasonExited) {
 			health, serves = corev3.HealthStatus_HEALTHY, true
 		}
-		if !serves || seen[i.Address] {
+		// One that starts may have none yet.
+		if !serves || i.Address == "" || seen[i.Address] {
 			continue
 		}
 		seen[i.Address] = true
@@ -48,6 +51,10 @@ func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 		out.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: endpoints}}
 	}
 	return out, nil
+}
+
+func byOrdinal(a, b adapters.Instance) int {
+	return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.ID, b.ID))
 }
 
 // anyServes reports whether one of the instances can be called. Where none can,

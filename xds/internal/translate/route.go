@@ -10,6 +10,7 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/envoy/contract"
@@ -18,6 +19,9 @@ import (
 // apiStreamIdle bounds a silent stream of the control plane, such as that of a
 // log that is followed.
 const apiStreamIdle = time.Hour
+
+// apiRetries suffice to find, of two control planes, the one that is there.
+const apiRetries = 2
 
 // publicRoutes is the one route configuration of the public listener.
 func (t *Translator) publicRoutes(list []*Adapter) *routev3.RouteConfiguration {
@@ -134,6 +138,8 @@ func apiRoute() *routev3.Route {
 			// Following a log is an answer without end.
 			Timeout:     durationpb.New(0),
 			IdleTimeout: durationpb.New(apiStreamIdle),
+			// What no control plane has got may go to another.
+			RetryPolicy: &routev3.RetryPolicy{RetryOn: "connect-failure,reset-before-request", NumRetries: wrapperspb.UInt32(apiRetries)},
 		}},
 		TypedPerFilterConfig: outsideAdapters(),
 	}

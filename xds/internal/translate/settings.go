@@ -37,6 +37,9 @@ type Settings struct {
 	// AccessLog is the file that Envoy adds a line to for each request; - is its
 	// standard output. Empty means none.
 	AccessLog string
+	// Pods says that the servers are pods, whose machines may vanish without a
+	// word. False means that they are on this machine.
+	Pods bool
 	// Traces say which traces Envoy records, and where it sends them. The zero
 	// value is none.
 	Traces otlp.Settings
@@ -96,6 +99,7 @@ type resolved struct {
 	// address is what tokens call the adapters by.
 	address authn.Address
 	fast    bool
+	pods    bool
 	traces  otlp.Settings
 	log     string
 }
@@ -141,6 +145,7 @@ func (s Settings) resolve() (resolved, error) {
 		limits:   s.Limits.withDefaults(),
 		address:  address,
 		fast:     s.Fast,
+		pods:     s.Pods,
 		traces:   s.Traces,
 		log:      s.AccessLog,
 	}, nil

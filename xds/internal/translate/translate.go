@@ -65,6 +65,7 @@ type Translator struct {
 	hosts     []string
 	address   authn.Address
 	fast      bool
+	pods      bool
 	listeners []*listenerv3.Listener
 	// clusters are those that are no adapter's.
 	clusters []*clusterv3.Cluster
@@ -76,7 +77,7 @@ func New(s Settings) (*Translator, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Translator{limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast}
+	t := &Translator{limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {
 		return nil, fmt.Errorf("translating listeners: %w", err)
