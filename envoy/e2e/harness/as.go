@@ -1,6 +1,9 @@
 package harness
 
-import "net/http"
+import (
+	"net/http"
+	"testing"
+)
 
 // As is m to somebody: its client adds the headers, pairs of name and value, to
 // each request that does not have them.
@@ -9,6 +12,16 @@ func (m *Mooring) As(headers ...string) *Mooring {
 	who.client = &http.Client{Transport: adding{m.client.Transport, headers}}
 	return &who
 }
+
+// With is m to the test, which may be a part of the one that m was started for.
+func (m *Mooring) With(tb testing.TB) *Mooring {
+	other := *m
+	other.tb = tb
+	return &other
+}
+
+// Client is what m's requests go through.
+func (m *Mooring) Client() *http.Client { return m.client }
 
 // adding is a transport that adds headers.
 type adding struct {

@@ -112,6 +112,15 @@ func Launch(tb testing.TB, opts ...Option) *Mooring {
 	return m
 }
 
+// Attach is a gateway that somebody else started and ends, at listen (host and
+// port). What is about processes and folders cannot be asked of it.
+func Attach(tb testing.TB, listen string) *Mooring {
+	tb.Helper()
+	m := &Mooring{Listen: listen, tb: tb, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	tb.Cleanup(m.client.CloseIdleConnections)
+	return m
+}
+
 // Running reports whether the launcher lives.
 func (m *Mooring) Running() bool {
 	select {

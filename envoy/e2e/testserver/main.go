@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -22,6 +25,11 @@ func main() {
 		fmt.Println("testserver: told to say:", words)
 		fmt.Fprintln(os.Stderr, "testserver: told to say:", words)
 	}
+	self, err := newProcess()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testserver:", err)
+		os.Exit(1)
+	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "testserver", Version: "1.0.0"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "who", Description: "say which process of which instance answers"}, who)
 	mcp.AddTool(server, &mcp.Tool{Name: "echo", Description: "give the text back"}, echo)
@@ -29,6 +37,7 @@ func main() {
 	mcp.AddTool(server, &mcp.Tool{Name: "ask", Description: "ask the client for a sample and answer with it"}, ask)
 	mcp.AddTool(server, &mcp.Tool{Name: "hold", Description: "answer once the file is there"}, hold)
 	mcp.AddTool(server, &mcp.Tool{Name: "record", Description: "add the text to the file, then answer a moment later"}, record)
+	mcp.AddTool(server, &mcp.Tool{Name: "report", Description: "tell the URL which process runs the call, then answer the same a moment later"}, self.report)
 	mcp.AddTool(server, &mcp.Tool{Name: "trace", Description: "say which span called"}, span)
 	mcp.AddTool(server, &mcp.Tool{Name: "environment", Description: "name the variables"}, environment)
 	mcp.AddTool(server, &mcp.Tool{Name: "crash", Description: "end without an answer"}, crash)
@@ -57,6 +66,12 @@ type fileInput struct {
 
 type recordInput struct {
 	File         string `json:"file"`
+	Text         string `json:"text"`
+	Milliseconds int    `json:"milliseconds"`
+}
+
+type reportInput struct {
+	URL          string `json:"url"`
 	Text         string `json:"text"`
 	Milliseconds int    `json:"milliseconds"`
 }
@@ -137,6 +152,33 @@ func record(_ context.Context, _ *mcp.CallToolRequest, in recordInput) (*mcp.Cal
 	}
 	time.Sleep(time.Duration(in.Milliseconds) * time.Millisecond)
 	return text(os.Getenv("MOORING_INSTANCE")), nil, nil
+}
+
+// process is "<host> <process id> <random text>", which no other process ever is.
+type process string
+
+func newProcess() (process, error) {
+	host, err := os.Hostname()
+	return process(fmt.Sprintf("%s %d %s", host, os.Getpid(), rand.Text())), err
+}
+
+// report is record for servers whose files the test cannot read.
+func (p process) report(ctx context.Context, _ *mcp.CallToolRequest, in reportInput) (*mcp.CallToolResult, any, error) {
+	body := strings.NewReader(url.Values{"text": {in.Text}, "process": {string(p)}}.Encode())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, in.URL, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := res.Body.Close(); err != nil {
+		return nil, nil, err
+	}
+	time.Sleep(time.Duration(in.Milliseconds) * time.Millisecond)
+	return text(string(p)), nil, nil
 }
 
 func crash(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
