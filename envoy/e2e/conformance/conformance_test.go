@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/e2e/conformance/suite"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 	"github.com/mooring-mcp/mooring/envoy/envoytest"
 )
@@ -33,13 +34,13 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 func TestConformance(t *testing.T) {
 	server := buildReferenceServer(t)
 	m := harness.Start(t)
-	suite := installedSuite(t)
+	installed := installedSuite(t)
 
-	direct := map[string]outcome{}
+	direct := map[string]suite.Outcome{}
 	remote := map[string]string{}
 	for revision, flags := range map[string][]string{legacy: {"-stateless=false"}, modern: nil} {
 		remote[revision] = startReferenceServer(t, server, flags...)
-		direct[revision] = mustRun(t, suite, remote[revision], revision)
+		direct[revision] = mustRun(t, installed, remote[revision], revision)
 	}
 	rows := []struct {
 		adapter, revision string
@@ -56,33 +57,33 @@ func TestConformance(t *testing.T) {
 			Name: row.adapter, ImageName: adapters.BridgeImage, ImageVersion: "1.0.0",
 			EnvironmentVariables: row.environment, ReplicaCount: 1,
 		}.Normalize())
-		through := mustRun(t, suite, m.URL("/adapters/"+row.adapter+"/mcp"), row.revision)
-		missing := lost(direct[row.revision], through)
+		through := mustRun(t, installed, m.URL("/adapters/"+row.adapter+"/mcp"), row.revision)
+		missing := suite.Lost(direct[row.revision], through)
 		fmt.Fprintf(&table, "%-14s %s   scored checks passed: direct %3d, through Mooring %3d; lost %d\n",
-			row.adapter, row.revision, direct[row.revision].scored(), through.scored(), len(missing))
+			row.adapter, row.revision, direct[row.revision].Scored(), through.Scored(), len(missing))
 		for _, c := range missing {
-			t.Errorf("%s: check %s of scenario %s passes directly and is lost through Mooring", row.adapter, c.id, c.scenario)
+			t.Errorf("%s: check %s of scenario %s passes directly and is lost through Mooring", row.adapter, c.ID, c.Scenario)
 		}
 	}
 	t.Logf("\n%s", table.String())
 }
 
-func mustRun(t *testing.T, s suite, url, revision string) outcome {
+func mustRun(t *testing.T, s suite.Suite, url, revision string) suite.Outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), suiteTimeout)
 	defer cancel()
-	found, err := s.run(ctx, url, revision, t.TempDir())
+	found, err := s.Run(ctx, url, revision, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found.scored() == 0 {
+	if found.Scored() == 0 {
 		t.Fatalf("no scored check of %s passed at %s", revision, url)
 	}
 	return found
 }
 
 // installedSuite is the suite as `make conformance-suite` installs it.
-func installedSuite(t *testing.T) suite {
+func installedSuite(t *testing.T) suite.Suite {
 	t.Helper()
 	dir, err := filepath.Abs("../../../.tools/conformance")
 	if err != nil {
@@ -91,7 +92,7 @@ func installedSuite(t *testing.T) suite {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".bin", "conformance")); err != nil {
 		t.Fatalf("the conformance suite is not installed; run `make conformance-suite`: %v", err)
 	}
-	return suite{dir: dir}
+	return suite.Suite{Dir: dir}
 }
 
 func buildReferenceServer(t *testing.T) string {

