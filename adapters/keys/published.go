@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/mooring-mcp/mooring/adapters/folder"
 )
 
 // Published is the public keys that a Ring publishes, read from that file by
@@ -39,7 +41,7 @@ func (p *Published) KeySet() []byte { return *p.current.Load() }
 // and is logged.
 func (p *Published) Run(ctx context.Context, changed func()) error {
 	// The folder: the file is replaced, not written to.
-	return follow(ctx, filepath.Dir(p.path), settlePublished, p.log, func() {
+	return folder.Follow(ctx, filepath.Dir(p.path), settlePublished, p.log, func() {
 		if p.reload() {
 			changed()
 		}

@@ -5,16 +5,13 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/mooring-mcp/mooring/adapters/folder"
 )
 
-const (
-	// settle is how long the folder must be quiet before it is read: writers
-	// and Kubernetes' symlink swaps make several events.
-	settle = 100 * time.Millisecond
-	// lookAgain is how often the folder is read without an event, for file
-	// systems that send none and for a folder that was itself replaced.
-	lookAgain = 30 * time.Second
-)
+// settle is how long the folder must be quiet before it is read: writers and
+// Kubernetes' symlink swaps make several events.
+const settle = 100 * time.Millisecond
 
 // Ring is a folder of keys, kept up to date by Run. It is safe for use by
 // several goroutines.
@@ -54,26 +51,38 @@ func (r *Ring) SigningKeyMade() time.Time { return r.current.Load().made }
 
 // Run reads the folder again whenever something in it changes, until ctx ends.
 // A folder that cannot be used leaves the ring as it is, and is logged.
-func (r *Ring) Run(ctx context.Context) error { return follow(ctx, r.dir, settle, r.log, r.reload) }
+func (r *Ring) Run(ctx context.Context) error { return r.follow(ctx, func() {}) }
 
-// reload replaces the ring by what the folder holds now.
-func (r *Ring) reload() {
+// follow is Run that calls changed after the keys have.
+func (r *Ring) follow(ctx context.Context, changed func()) error {
+	return folder.Follow(ctx, r.dir, settle, r.log, func() {
+		if r.reload() {
+			changed()
+		}
+	})
+}
+
+// reload replaces the ring by what the folder holds now, and reports whether that
+// is something else.
+func (r *Ring) reload() bool {
 	s, err := r.purpose.load(r.dir, time.Now())
 	if err != nil {
 		if r.broken != err.Error() {
 			r.broken = err.Error()
 			r.log.Error("keys cannot be read; those read before stay in use", "purpose", r.purpose, "error", err)
 		}
-		return
+		return false
 	}
 	r.broken = ""
-	if old := r.current.Load(); !s.equal(old) {
-		// Who verifies must know a key before it signs.
-		if err := r.publish(s); err != nil {
-			r.log.Error("keys cannot be published; those read before stay in use", "purpose", r.purpose, "error", err)
-			return
-		}
-		r.current.Store(s)
-		r.log.Info("keys replaced", "purpose", r.purpose, "keys", len(s.public), "signing_key", s.newest)
+	if s.equal(r.current.Load()) {
+		return false
 	}
+	// Who verifies must know a key before it signs.
+	if err := r.publish(s); err != nil {
+		r.log.Error("keys cannot be published; those read before stay in use", "purpose", r.purpose, "error", err)
+		return false
+	}
+	r.current.Store(s)
+	r.log.Info("keys replaced", "purpose", r.purpose, "keys", len(s.public), "signing_key", s.newest)
+	return true
 }
