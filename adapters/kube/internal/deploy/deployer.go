@@ -1,0 +1,232 @@
+// Package deploy is the Deployer of a cluster as every replica of the control
+// plane has it: it reads what the pods of adapters are, from the cache of a
+// namespace, and their logs. What pods there are it leaves to the reconciler,
+// which only one replica is.
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/kubernetes"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/instances"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/settings"
+)
+
+// settle is how long changes are gathered before they are looked at: one event
+// often comes with others.
+const settle = 10 * time.Millisecond
+
+// Config is what a Deployer works with. All but Touch and Log are required.
+type Config struct {
+	// Cache has the pods and the EndpointSlices of Namespace. Somebody else runs
+	// it.
+	Cache cache.Cache
+	// Logs is asked for the logs of pods.
+	Logs kubernetes.Interface
+	// Namespace is that of the adapters.
+	Namespace string
+	// Store has the adapters, and their secrets, which no message shows.
+	Store adapters.Store
+	// Settings are the operator's.
+	Settings settings.Settings
+	// Touch is told the names of adapters whose instances changed. Nil means
+	// nobody.
+	Touch func(names []string)
+	// Log is where the Deployer logs. Nil means nowhere.
+	Log *slog.Logger
+}
+
+// Deployer says what runs in a namespace.
+type Deployer struct {
+	cfg       Config
+	own       adapters.Notifier // pods, slices and answers
+	listeners adapters.Notifier // instances
+	snapshot  atomic.Pointer[map[adapters.UID][]adapters.Instance]
+	asker     *asker
+	masks     *masks
+
+	// names are those of the adapters of snapshot. They belong to Run.
+	names map[adapters.UID]string
+}
+
+var _ adapters.Deployer = (*Deployer)(nil)
+
+// New returns a Deployer that knows nothing until Run.
+func New(cfg Config) *Deployer {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Deployer{cfg: cfg, masks: &masks{store: cfg.Store}}
+	d.asker = newAsker(d.own.Notify)
+	d.snapshot.Store(&map[adapters.UID][]adapters.Instance{})
+	return d
+}
+
+// Supports implements adapters.Deployer: a cluster runs every image.
+func (d *Deployer) Supports(adapters.Spec) error { return nil }
+
+// Conditions implements adapters.Deployer.
+func (d *Deployer) Conditions(a adapters.Adapter) []adapters.Condition {
+	if !a.UseWorkloadIdentity {
+		return nil
+	}
+	c := adapters.Condition{
+		Type: adapters.ConditionWorkloadIdentity, Status: adapters.StatusTrue, Reason: "Configured",
+		Message: "The pods run as a service account that has an identity.", LastTransitionTime: a.LastUpdatedAt,
+	}
+	if d.cfg.Settings.WorkloadIdentity.Provider == "" {
+		c.Status, c.Reason = adapters.StatusFalse, "NotConfigured"
+		c.Message = "The operator has configured no workload identity, so the pods have none."
+	}
+	return []adapters.Condition{c}
+}
+
+// Instances implements adapters.Deployer. The answer is shared by all who ask,
+// and must not be changed.
+func (d *Deployer) Instances() map[adapters.UID][]adapters.Instance { return *d.snapshot.Load() }
+
+// Changes implements adapters.Deployer.
+func (d *Deployer) Changes(ctx context.Context) <-chan struct{} { return d.listeners.Changes(ctx) }
+
+// Run implements adapters.Deployer. It begins when the cache has everything.
+func (d *Deployer) Run(ctx context.Context) error {
+	changes := d.own.Changes(ctx)
+	remove, err := d.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	if !d.cfg.Cache.WaitForCacheSync(ctx) {
+		return nil // ctx has ended
+	}
+	defer d.asker.wait()
+	stored := d.cfg.Store.Changes(ctx)
+	for {
+		if err := d.look(ctx); err != nil {
+			d.cfg.Log.Error("pods cannot be listed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes:
+		case <-stored:
+			d.masks.forget()
+		case <-d.asker.due():
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(settle):
+		}
+	}
+}
+
+// listen makes changes of what instances are made of known.
+func (d *Deployer) listen(ctx context.Context) (remove func(), err error) {
+	var removers []func()
+	remove = func() {
+		for _, r := range removers {
+			r()
+		}
+	}
+	tell := toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { d.own.Notify() },
+		UpdateFunc: func(any, any) { d.own.Notify() },
+		DeleteFunc: func(any) { d.own.Notify() },
+	}
+	for _, kind := range []client.Object{&corev1.Pod{}, &discoveryv1.EndpointSlice{}} {
+		informer, err := d.cfg.Cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		if err != nil {
+			remove()
+			return nil, fmt.Errorf("watching %T: %w", kind, err)
+		}
+		registration, err := informer.AddEventHandler(tell)
+		if err != nil {
+			remove()
+			return nil, fmt.Errorf("watching %T: %w", kind, err)
+		}
+		// It fails only where the informer has ended, and the handler with it.
+		removers = append(removers, func() { _ = informer.RemoveEventHandler(registration) })
+	}
+	return remove, nil
+}
+
+// look makes the snapshot anew, and tells who listens when it is another.
+func (d *Deployer) look(ctx context.Context) error {
+	world, err := d.world(ctx)
+	if err != nil {
+		return err
+	}
+	d.asker.follow(ctx, world.Pods)
+	world.Answers = d.asker.answers()
+	world.Conceal = func(id adapters.UID, text string) string { return d.masks.of(ctx, id).String(text) }
+	next := instances.Of(world)
+	before, names := *d.snapshot.Load(), namesIn(world.Pods)
+	var touched []string
+	for id, name := range names {
+		if !reflect.DeepEqual(next[id], before[id]) {
+			touched = append(touched, name)
+		}
+	}
+	for id, name := range d.names {
+		if _, still := names[id]; !still {
+			touched = append(touched, name)
+		}
+	}
+	d.names = names
+	if len(touched) == 0 {
+		return nil
+	}
+	d.snapshot.Store(&next)
+	d.listeners.Notify()
+	if d.cfg.Touch != nil {
+		d.cfg.Touch(touched)
+	}
+	return nil
+}
+
+// namesIn are the names of the adapters that the pods are of.
+func namesIn(pods []*corev1.Pod) map[adapters.UID]string {
+	names := map[adapters.UID]string{}
+	for _, pod := range pods {
+		names[adapters.UID(pod.Labels[objects.LabelUID])] = pod.Labels[objects.LabelAdapter]
+	}
+	return names
+}
+
+// world is what the cache has. Its objects are the cache's own, and are only
+// read.
+func (d *Deployer) world(ctx context.Context) (instances.World, error) {
+	options := []client.ListOption{
+		client.InNamespace(d.cfg.Namespace), client.MatchingLabels{objects.LabelManagedBy: objects.ManagedBy}, client.UnsafeDisableDeepCopy,
+	}
+	var pods corev1.PodList
+	if err := d.cfg.Cache.List(ctx, &pods, options...); err != nil {
+		return instances.World{}, fmt.Errorf("listing pods: %w", err)
+	}
+	var slices discoveryv1.EndpointSliceList
+	if err := d.cfg.Cache.List(ctx, &slices, options...); err != nil {
+		return instances.World{}, fmt.Errorf("listing endpoint slices: %w", err)
+	}
+	var w instances.World
+	for i := range pods.Items {
+		w.Pods = append(w.Pods, &pods.Items[i])
+	}
+	for i := range slices.Items {
+		w.Slices = append(w.Slices, &slices.Items[i])
+	}
+	return w, nil
+}
