@@ -1,0 +1,115 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
+	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
+)
+
+// listen puts into names what changes in the cluster: adapters, what belongs to
+// them, and the Secrets that they refer to. How their pods are, the Deployer
+// tells.
+func (r *Reconciler) listen(ctx context.Context, names queue) (remove func(), err error) {
+	var removers []func()
+	remove = func() {
+		for _, r := range removers {
+			r()
+		}
+	}
+	ours := func(o client.Object) {
+		if name := o.GetLabels()[objects.LabelAdapter]; name != "" {
+			names.Add(name)
+		}
+	}
+	for _, kind := range []struct {
+		object client.Object
+		tell   func(client.Object)
+	}{
+		{&v1alpha1.MCPAdapter{}, func(o client.Object) { names.Add(o.GetName()) }},
+		{&appsv1.StatefulSet{}, ours},
+		{&corev1.Service{}, ours},
+		{&policyv1.PodDisruptionBudget{}, ours},
+		{&networkingv1.NetworkPolicy{}, ours},
+		{&corev1.Secret{}, func(o client.Object) {
+			ours(o)
+			r.referring(ctx, o.GetName(), names)
+		}},
+	} {
+		informer, err := r.cfg.Cache.GetInformer(ctx, kind.object, cache.BlockUntilSynced(false))
+		if err != nil {
+			remove()
+			return nil, fmt.Errorf("watching %T: %w", kind.object, err)
+		}
+		registration, err := informer.AddEventHandler(handler(kind.tell))
+		if err != nil {
+			remove()
+			return nil, fmt.Errorf("watching %T: %w", kind.object, err)
+		}
+		// It fails only where the informer has ended, and the handler with it.
+		removers = append(removers, func() { _ = informer.RemoveEventHandler(registration) })
+	}
+	return remove, nil
+}
+
+// handler tells of what is new, changed or gone.
+func handler(tell func(client.Object)) toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(o any) {
+			if object, ok := o.(client.Object); ok {
+				tell(object)
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			old, ok := before.(client.Object)
+			object, also := after.(client.Object)
+			if ok && also && changed(old, object) {
+				tell(object)
+			}
+		},
+		DeleteFunc: func(o any) {
+			if unknown, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+				o = unknown.Obj
+			}
+			if object, ok := o.(client.Object); ok {
+				tell(object)
+			}
+		},
+	}
+}
+
+// changed reports whether more than the status did. Kinds without a generation
+// have no status that changes.
+func changed(old, now client.Object) bool {
+	if old.GetResourceVersion() == now.GetResourceVersion() {
+		return false
+	}
+	return now.GetGeneration() == 0 || old.GetGeneration() != now.GetGeneration() ||
+		(old.GetDeletionTimestamp() == nil) != (now.GetDeletionTimestamp() == nil) ||
+		!maps.Equal(old.GetLabels(), now.GetLabels()) || !maps.Equal(old.GetAnnotations(), now.GetAnnotations())
+}
+
+// referring puts into names the adapters that have a value from the Secret.
+func (r *Reconciler) referring(ctx context.Context, secret string, names queue) {
+	var list v1alpha1.MCPAdapterList
+	if err := r.cfg.Client.List(ctx, &list, client.InNamespace(r.cfg.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return // adapters are not known yet, and will be told of
+	}
+	for i := range list.Items {
+		for _, reference := range list.Items[i].Spec.SecretEnvironmentVariables {
+			if reference.Name == secret {
+				names.Add(list.Items[i].Name)
+			}
+		}
+	}
+}
