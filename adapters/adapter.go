@@ -100,7 +100,7 @@ type Instance struct {
 	// instance that drains keeps its ordinal beside its successor's.
 	Ordinal int
 	// Address is where it serves MCP, at /mcp: a Unix socket's absolute path, or
-	// host:port.
+	// host:port. Empty while it is not known.
 	Address string
 	// State is where the instance is in its life.
 	State InstanceState
