@@ -42,9 +42,6 @@ func (noAudit) Append(...audit.Event) error { return nil }
 func (noAudit) Failing() bool               { return false }
 func (noAudit) Close() error                { return nil }
 
-// verifyCommand is the first argument of the command that verifies audit files.
-const verifyCommand = "verify-audit"
-
 // verifyAudit says whether the files, the oldest first, hold an unbroken chain.
 func verifyAudit(out io.Writer, paths []string) error {
 	result, err := audit.Verify(paths...)

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
 	"github.com/mooring-mcp/mooring/adapters/apikeys"
 	"github.com/mooring-mcp/mooring/adapters/authn"
-	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 	"github.com/mooring-mcp/mooring/xds/internal/trust"
@@ -27,19 +25,13 @@ type identity struct {
 	run func(ctx context.Context) error
 }
 
-// openIdentity is what cfg says: auth.yaml, or development mode where it names
-// none.
-// keyManagers is a role that may make API keys beside administrators.
-func openIdentity(cfg Config, keyManagers string, log *slog.Logger) (identity, error) {
-	if cfg.Auth == "" {
-		return identity{
-			authenticator: authn.Development{},
-			run:           func(ctx context.Context) error { <-ctx.Done(); return nil },
-		}, nil
+// openIdentity is what auth.yaml says, or development mode where none is named.
+// API keys are checked by the one and kept in the other.
+func (b *base) openIdentity(checked authn.KeyChecker, kept apikeys.Store) (identity, error) {
+	if b.cfg.Auth == "" {
+		return identity{authenticator: authn.Development{}, run: idle}, nil
 	}
-	gate, err := authn.Open(authn.Options{
-		File: cfg.Auth, PublicURL: cfg.PublicURL, Keys: apikeys.NewKeyring(cfg.APIKeys, nil), Log: log,
-	})
+	gate, err := authn.Open(authn.Options{File: b.cfg.Auth, PublicURL: b.cfg.PublicURL, Keys: checked, Log: b.log})
 	if err != nil {
 		return identity{}, err
 	}
@@ -49,21 +41,12 @@ func openIdentity(cfg Config, keyManagers string, log *slog.Logger) (identity, e
 		discovery:     gate.Handler(),
 		apiKeys: func(a api.Authenticator) http.Handler {
 			return apikeys.Handler(apikeys.Config{
-				Store: apikeys.NewFile(cfg.APIKeys), Authenticator: a, ManagerRole: keyManagers, Log: log,
+				// This role may make keys beside administrators.
+				Store: kept, Authenticator: a, ManagerRole: b.allowed.Current().Roles.APIKeys, Log: b.log,
 			})
 		},
 		run: gate.Run,
 	}, nil
-}
-
-// identityKeys reads the keys that verify what tells servers who calls. Nil
-// where cfg names none. The private halves are in no file that this program is
-// told of.
-func identityKeys(cfg Config) func() ([]byte, error) {
-	if cfg.IdentityJWKS == "" {
-		return nil
-	}
-	return func() ([]byte, error) { return keys.ReadPublished(cfg.IdentityJWKS) }
 }
 
 // checkExchange is adapters.ServiceConfig.Check for what needs an issuer that
@@ -85,12 +68,12 @@ type truster interface {
 }
 
 // trustOf is nobody where there are no tokens to believe: in development mode,
-// and where cfg lets nothing pass.
-func trustOf(cfg Config, gate *authn.Gate, log *slog.Logger) truster {
-	if gate == nil || !cfg.Passing.any() {
+// and where Envoy is to let nothing pass by itself.
+func trustOf(r runtime, p passing) truster {
+	if r.who.gate == nil || r.sessions == nil || p.counts() {
 		return nobody{}
 	}
-	return trust.New(gate, keys.NewPublished(cfg.Passing.SessionJWKS, log))
+	return trust.New(r.who.gate, r.sessions)
 }
 
 // nobody is trusted.
@@ -98,4 +81,4 @@ type nobody struct{}
 
 func (nobody) Trust() (translate.Trust, error)         { return translate.Trust{}, nil }
 func (nobody) Changes(context.Context) <-chan struct{} { return nil }
-func (nobody) Run(ctx context.Context) error           { <-ctx.Done(); return nil }
+func (nobody) Run(ctx context.Context) error           { return idle(ctx) }

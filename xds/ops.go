@@ -21,11 +21,21 @@ import (
 
 // opsHandler serves what only operators see.
 func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapters.Store, deployer adapters.Deployer, logs *logging.Log) http.Handler {
-	mux := http.NewServeMux()
+	mux := probesHandler(registry, loop)
 	mux.Handle(logging.LevelPath, logs)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("GET /metrics/adapters/{name}/{instance}", bridgeMetrics(store, deployer))
 	mux.Handle("GET /sd", targets(store, deployer))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// probesHandler serves what may be seen on a network where nobody says who he is.
+func probesHandler(registry *prometheus.Registry, loop *snapshot.Loop) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { ok(w) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := loop.Ready(); err != nil {
@@ -34,10 +44,6 @@ func opsHandler(registry *prometheus.Registry, loop *snapshot.Loop, store adapte
 		}
 		ok(w)
 	})
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 

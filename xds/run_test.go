@@ -36,7 +36,7 @@ func config(dir string) Config {
 		DB: filepath.Join(dir, "adapters.db"), AdaptersDir: filepath.Join(dir, "adapters"), RunDir: filepath.Join(dir, "b"),
 		Bridge: "/nonexistent/bridge", ADSSocket: filepath.Join(dir, "ads.sock"),
 		APISocket: filepath.Join(dir, "api.sock"), OpsSocket: filepath.Join(dir, "ops.sock"),
-		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", PublicURL: "http://127.0.0.1:8080",
+		Shared: Shared{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", PublicURL: "http://127.0.0.1:8080"},
 	}
 }
 
@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 func TestTheGatewayIsNoRemoteServer(t *testing.T) {
 	cfg := config("/nonexistent")
 	cfg.PublicURL = "https://Gateway.Example"
-	policy, err := remotePolicy(cfg)
+	policy, err := machineRemotes(cfg.Shared)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestFaultLeavesBridges(t *testing.T) {
 	deployer := &lasting{ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := serve(ctx, listeners, partsFor(t, new(adapterstest.Store), deployer)); err == nil {
+	if err := served(ctx, listeners, partsFor(t, new(adapterstest.Store), deployer)); err == nil {
 		t.Error("no error")
 	}
 	select {
@@ -208,7 +208,7 @@ func TestDeployerThatFailsEndsTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := serve(t.Context(), listeners, partsFor(t, new(adapterstest.Store), new(failing))); !errors.Is(err, errDisk) {
+	if err := served(t.Context(), listeners, partsFor(t, new(adapterstest.Store), new(failing))); !errors.Is(err, errDisk) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -220,6 +220,10 @@ type failing struct{ adapterstest.Deployer }
 
 func (*failing) Run(context.Context) error { return errDisk }
 
+func served(ctx context.Context, listeners []net.Listener, p parts) error {
+	return serve(ctx, p, p.on(listeners)...)
+}
+
 func partsFor(t *testing.T, store adapters.Store, deployer adapters.Deployer) parts {
 	t.Helper()
 	translator, err := translate.New(translate.Settings{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"})
@@ -230,10 +234,9 @@ func partsFor(t *testing.T, store adapters.Store, deployer adapters.Deployer) pa
 	loop := snapshot.New(snapshot.Config{
 		Store: store, Deployer: deployer, Translator: translator, Registerer: registry, Log: quiet(),
 	})
-	idle := func(ctx context.Context) error { <-ctx.Done(); return nil }
 	return parts{
-		deployer: deployer, loop: loop, discovery: server.New(loop, quiet()),
-		identity: idle, measure: idle, trust: trustOf(Config{}, nil, quiet()), api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer, logging.New(io.Discard, "xds", slog.LevelInfo, nil)),
+		run: deployer.Run, loop: loop, discovery: server.New(loop, quiet()),
+		identity: idle, measure: idle, trust: nobody{}, api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer, logging.New(io.Discard, "xds", slog.LevelInfo, nil)),
 	}
 }
 

@@ -83,6 +83,8 @@ type Loop struct {
 	last map[adapters.UID]row
 	// changes tells of every change of state.
 	changes adapters.Notifier
+	// published is closed once there is something to send.
+	published chan struct{}
 
 	mu    sync.Mutex
 	state state
@@ -97,6 +99,8 @@ func New(c Config) *Loop {
 		kick:    make(chan struct{}, 1),
 		started: time.Now(),
 		state:   newState(),
+
+		published: make(chan struct{}),
 	}
 	c.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mooring_xds_unprogrammed_seconds",
@@ -115,7 +119,11 @@ func (oneForAll) ID(*corev3.Node) string { return node }
 // Cache is where the published resources are, for the server that sends them.
 func (l *Loop) Cache() cachev3.SnapshotCache { return l.cache }
 
-// Run works until ctx ends.
+// Published is closed once there is a configuration to send: who is served before
+// waits, where another control plane might have it already.
+func (l *Loop) Published() <-chan struct{} { return l.published }
+
+// Run works until ctx ends. It is to be called once.
 func (l *Loop) Run(ctx context.Context) error {
 	changed := changes{stored: l.config.Store.Changes(ctx), deployed: l.config.Deployer.Changes(ctx)}
 	if l.config.Truster != nil {
@@ -239,6 +247,11 @@ func (l *Loop) round(ctx context.Context) error {
 	}
 	if err := l.cache.SetSnapshot(ctx, node, next.snapshot); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publishing snapshot: %w", err)
+	}
+	select {
+	case <-l.published:
+	default:
+		close(l.published)
 	}
 	return nil
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/api"
+	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/logging"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
+	"github.com/mooring-mcp/mooring/adapters/policy"
+	"github.com/mooring-mcp/mooring/adapters/rules"
+	"github.com/mooring-mcp/mooring/xds/internal/server"
+	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
+	"github.com/mooring-mcp/mooring/xds/internal/translate"
+	"github.com/mooring-mcp/mooring/xds/internal/trust"
+)
+
+// base is what is there before it matters where adapters run.
+type base struct {
+	cfg      Shared
+	logs     *logging.Log
+	log      *slog.Logger
+	registry *prometheus.Registry
+	allowed  *policy.File
+	kept     auditor
+}
+
+// newBase is to be closed in the end.
+func newBase(cfg Shared, logs *logging.Log) (*base, error) {
+	b := &base{cfg: cfg, logs: logs, log: logs.Logger, registry: prometheus.NewRegistry()}
+	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	if b.allowed, err = policy.Open(cfg.Policy, b.log); err != nil {
+		return nil, err
+	}
+	b.kept, err = openAudit(cfg.Audit, b.registry)
+	return b, err
+}
+
+func (b *base) close() error { return b.kept.Close() }
+
+// limits are the operator's.
+func (b *base) limits() adapters.Limits {
+	return adapters.Limits{MaxReplicas: b.allowed.Current().MaxReplicas}
+}
+
+// check is what an adapter must stand beside its own form.
+func (b *base) check(remotes launch.URLPolicy, who identity) func(adapters.Spec) []adapters.Fault {
+	return adapters.Checks(launchCheck(remotes, b.allowed), rules.Check, who.checkExchange)
+}
+
+// runtime is where adapters run, and what follows from that.
+type runtime struct {
+	store    adapters.Store
+	deployer adapters.Deployer
+	// run works for both until its context ends.
+	run      func(context.Context) error
+	who      identity
+	remotes  launch.URLPolicy
+	settings translate.Settings
+	// sessions are the public keys of sessions. Nil means that Envoy lets nothing
+	// pass by itself.
+	sessions trust.Sessions
+	// identityKeys are shown to everybody. Nil means that there are none.
+	identityKeys func() ([]byte, error)
+	// meter measures traffic by its work. Nil means that nobody does.
+	meter   adapters.TrafficMeter
+	measure func(context.Context) error
+}
+
+// assemble makes the parts that run adapters there.
+func (b *base) assemble(r runtime) (parts, error) {
+	translator, err := newTranslator(r.settings)
+	if err != nil {
+		return parts{}, err
+	}
+	trusted := trustOf(r, b.cfg.Passing)
+	loop := snapshot.New(snapshot.Config{
+		Store: r.store, Deployer: r.deployer, Translator: translator, Truster: trusted, Registerer: b.registry, Log: b.log,
+	})
+	service := adapters.NewService(adapters.ServiceConfig{
+		Store: r.store, Deployer: r.deployer, Programmer: loop, Traffic: r.meter, Limits: b.limits(),
+		Check: b.check(r.remotes, r.who),
+	})
+	handler, err := b.apiHandler(r, service, loop)
+	if err != nil {
+		return parts{}, err
+	}
+	return parts{
+		run: r.run, loop: loop, discovery: server.New(loop, b.log),
+		identity: r.who.run, trust: trusted, measure: r.measure, api: handler,
+		ops: opsHandler(b.registry, loop, r.store, r.deployer, b.logs),
+	}, nil
+}
+
+// newTranslator translates under the settings, and those for traces, which come by
+// OpenTelemetry's environment variables.
+func newTranslator(set translate.Settings) (*translate.Translator, error) {
+	var err error
+	if set.Traces, err = otlp.FromEnvironment(); err != nil {
+		return nil, err
+	}
+	// Envoy would refuse its whole configuration for a file that it cannot use.
+	if _, err = set.Traces.TLS(); err != nil {
+		return nil, err
+	}
+	return translate.New(set)
+}
+
+func (b *base) apiHandler(r runtime, service *adapters.Service, loop *snapshot.Loop) (http.Handler, error) {
+	hosts, origins, err := api.AllowedFrom(b.cfg.PublicURL, b.cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Config{
+		Service: service, Authenticator: r.who.authenticator, Discovery: r.who.discovery, APIKeys: r.who.apiKeys, Policy: b.allowed.Current, Audit: b.kept, Log: b.log,
+		IdentityKeys: r.identityKeys,
+		AllowedHosts: hosts, AllowedOrigins: origins, Ready: loop.Ready,
+	}), nil
+}
