@@ -113,10 +113,11 @@ func Launch(tb testing.TB, opts ...Option) *Mooring {
 }
 
 // Attach is a gateway that somebody else started and ends, at listen (host and
-// port). What is about processes and folders cannot be asked of it.
-func Attach(tb testing.TB, listen string) *Mooring {
+// port), reached through the transport. What is about processes and folders
+// cannot be asked of it.
+func Attach(tb testing.TB, listen string, through *http.Transport) *Mooring {
 	tb.Helper()
-	m := &Mooring{Listen: listen, tb: tb, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	m := &Mooring{Listen: listen, tb: tb, client: &http.Client{Transport: through}}
 	tb.Cleanup(m.client.CloseIdleConnections)
 	return m
 }

@@ -1,0 +1,25 @@
+package e2e
+
+import "testing"
+
+// TestKubernetes goes through one lab in this order: what is there in peace
+// first, then what breaks it, a lost node last; and in the end what all of it
+// asked of the API.
+func TestKubernetes(t *testing.T) {
+	for _, step := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"payloads", payloads},
+		{"stdio", stdio},
+		{"conformance", conformance},
+		{"two doors", twoDoors},
+		{"owners", owners},
+		{"status", statuses},
+		{"logs", logs},
+		{"sessions", sessions},
+		{"rights", rights},
+	} {
+		t.Run(step.name, step.test)
+	}
+}

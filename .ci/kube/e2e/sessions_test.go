@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	mooring "github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
+)
+
+// fleetSize is how many sessions live through all that happens.
+const fleetSize = 60
+
+// sessions of an adapter with three replicas, through one loss after the other.
+func sessions(t *testing.T) {
+	m := gateway(t)
+	spec := testServer("fleet", 3)
+	deploy(t, m, spec)
+	f := newFleet(t, m, newLedger(t), "fleet", fleetSize)
+	for _, c := range []struct {
+		name  string
+		event func(*testing.T, *harness.Mooring, mooring.Spec)
+		// stay: no session changes its process; else some do.
+		stay bool
+		// fail bounds the calls that fail meanwhile.
+		fail int
+	}{
+		{"a pod is deleted", podDeleted, false, fleetSize},
+		{"the StatefulSet rolls", rolled, false, fleetSize},
+		{"it scales to one and back", scaled, false, fleetSize},
+		{"both control planes are killed", controlPlanesKilled, true, 0},
+		{"an external processor is killed", processorKilled, true, fleetSize},
+		{"Envoy rolls", envoyRolled, true, fleetSize},
+		{"the key ring rotates", keysRotated, true, 0},
+		{"a node dies", nodeDies, false, 10 * fleetSize},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f.t = t
+			o := f.through(func() { c.event(t, m.With(t), spec) })
+			t.Logf("%s", o)
+			if o.gone > 0 {
+				t.Errorf("%d sessions that can go on got 404", o.gone)
+			}
+			if c.stay != (o.recovered == 0) {
+				t.Errorf("%d sessions changed their process", o.recovered)
+			}
+			if failed := o.sum(); failed > c.fail {
+				t.Errorf("%d calls failed, more than %d", failed, c.fail)
+			}
+			f.check()
+		})
+	}
+	f.t = t
+	script(t, "join.sh", "2")
+	awaitPods(t, release, component("envoy"), 2, 2*time.Minute)
+	awaitPods(t, release, component("xds"), 2, 2*time.Minute)
+	m.AwaitReady("fleet", 3, 2*time.Minute)
+}
+
+func podDeleted(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
+	deletePod(t, podsOf(t, adapters, adapterPods(spec.Name))[0], false)
+	awaitOther(t, m, spec, 3)
+}
+
+// awaitOther waits until so many replicas serve and no other is there.
+func awaitOther(t *testing.T, m *harness.Mooring, spec mooring.Spec, replicas int) {
+	t.Helper()
+	awaitPods(t, adapters, adapterPods(spec.Name), replicas, 2*time.Minute)
+	m.AwaitReady(spec.Name, replicas, startTimeout)
+}
+
+func rolled(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
+	m.API(http.StatusOK, http.MethodPatch, "/adapters/"+spec.Name, `{"environmentVariables":{"ROLLED":"1"}}`)
+	m.AwaitReady(spec.Name, 3, 3*time.Minute)
+	awaitOther(t, m, spec, 3)
+}
+
+func scaled(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
+	m.API(http.StatusOK, http.MethodPatch, "/adapters/"+spec.Name, `{"replicaCount":1}`)
+	awaitOther(t, m, spec, 1)
+	m.API(http.StatusOK, http.MethodPatch, "/adapters/"+spec.Name, `{"replicaCount":3}`)
+	awaitOther(t, m, spec, 3)
+}
+
+func controlPlanesKilled(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
+	pods := podsOf(t, release, component("xds"))
+	for _, pod := range pods {
+		kill(t, pod, "xds")
+	}
+	awaitRestarted(t, "xds", pods...)
+	m.AwaitReady(spec.Name, 3, startTimeout)
+}
+
+func processorKilled(t *testing.T, _ *harness.Mooring, _ mooring.Spec) {
+	pod := podsOf(t, release, component("envoy"))[0]
+	kill(t, pod, "extproc")
+	awaitRestarted(t, "envoy", pod)
+}
+
+// awaitRestarted waits until each of the pods started a container again since,
+// and serves.
+func awaitRestarted(t *testing.T, part string, before ...corev1.Pod) {
+	t.Helper()
+	harness.Await(t, part+" is back", 2*time.Minute, func() bool {
+		back := 0
+		for _, now := range podsOf(t, release, component(part)) {
+			for _, then := range before {
+				if now.Name == then.Name && restarts(now) > restarts(then) && ready(now) {
+					back++
+				}
+			}
+		}
+		return back == len(before)
+	})
+}
+
+func envoyRolled(t *testing.T, _ *harness.Mooring, _ mooring.Spec) {
+	kubectl(t, "", "rollout", "restart", "deployment/mooring-envoy", "--namespace", release)
+	kubectl(t, "", "rollout", "status", "deployment/mooring-envoy", "--namespace", release, "--timeout", "3m")
+	awaitPods(t, release, component("envoy"), 2, 2*time.Minute)
+}
+
+// keysRotated puts a key into the ring with which sessions are signed at once.
+func keysRotated(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
+	before := keyOf(m.Initialize(spec.Name).ID)
+	key := filepath.Join(t.TempDir(), "key.pem")
+	if out, err := exec.CommandContext(t.Context(), "openssl", "ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out", key).CombinedOutput(); err != nil {
+		t.Fatalf("making a key: %v: %s", err, out)
+	}
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := time.Now().UTC().Format("20060102T150405Z") + ".pem"
+	kubectl(t, "", "patch", "secret", "mooring-session-keys", "--namespace", release, "--type", "merge",
+		"--patch", `{"data":{"`+name+`":"`+base64.StdEncoding.EncodeToString(text)+`"}}`)
+	// The kubelet brings it to the pods within a minute or so; each of them then
+	// signs with it.
+	signed := 0
+	harness.Await(t, "sessions are signed with the new key", 3*time.Minute, func() bool {
+		signed++
+		if keyOf(m.Initialize(spec.Name).ID) == before {
+			signed = 0
+		}
+		return signed == 8
+	})
+}
+
+// keyOf is the part of a session's id that names the key it was signed with.
+func keyOf(id string) string {
+	head, _, _ := strings.Cut(id, ".")
+	return head
+}
+
+// nodeDies: nothing says goodbye, and no connection is closed.
+func nodeDies(t *testing.T, _ *harness.Mooring, spec mooring.Spec) {
+	script(t, "kill.sh", "2")
+	harness.Await(t, "the cluster knows that the node is gone", 2*time.Minute, func() bool {
+		serving := 0
+		for _, pod := range podsOf(t, adapters, adapterPods(spec.Name)) {
+			if ready(pod) && pod.Spec.NodeName == "node-2" {
+				serving++
+			}
+		}
+		return serving == 0
+	})
+}
