@@ -14,7 +14,7 @@ flock 9 # two builds at once would be twice the work
 
 kubernetes() {
 	local version minor flags="-s -w" package
-	version=$(cd "$here" && awk '$1 == "k8s.io/kubernetes" { print $2 }' go.mod)
+	version=$(cd "$lab" && awk '$1 == "k8s.io/kubernetes" { print $2 }' go.mod)
 	[ "$(cat "$bin/.version" 2>/dev/null)" != "$version" ] || return 0
 	say "building Kubernetes $version into $bin (once; some 12 minutes of one processor)"
 	IFS=. read -r _ minor _ <<<"$version"
@@ -23,7 +23,7 @@ kubernetes() {
 		flags+=" -X $package.gitTreeState=clean -X $package.gitCommit=0000000000000000000000000000000000000000"
 		flags+=" -X $package.buildDate=2026-01-01T00:00:00Z"
 	done
-	(cd "$here" && go build -trimpath -ldflags "$flags" -o "$bin/kubernetes" ./kubernetes)
+	(cd "$lab" && go build -trimpath -ldflags "$flags" -o "$bin/kubernetes" ./kubernetes)
 	for name in etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
 		ln -sf kubernetes "$bin/$name"
 	done
@@ -34,7 +34,7 @@ kubernetes() {
 dns() {
 	[ ! -x "$bin/coredns" ] || return 0
 	say "building CoreDNS"
-	(cd "$here/dns" && go build -trimpath -ldflags "-s -w" -o "$bin/coredns" .)
+	(cd "$lab/dns" && go build -trimpath -ldflags "-s -w" -o "$bin/coredns" .)
 }
 
 # pause writes the image of the process that holds a pod, as a docker archive.
@@ -42,7 +42,7 @@ pause() {
 	[ ! -e "$bin/pause.tar" ] || return 0
 	local dir layer
 	dir=$(mktemp -d)
-	(cd "$here" && go build -trimpath -ldflags "-s -w" -o "$dir/pause" ./pause)
+	(cd "$lab" && go build -trimpath -ldflags "-s -w" -o "$dir/pause" ./pause)
 	tar --create --file "$dir/layer.tar" --directory "$dir" --owner=0 --group=0 --mtime=@0 pause
 	layer=$(sha256sum "$dir/layer.tar" | cut -d' ' -f1)
 	printf '{"architecture":"%s","os":"linux","config":{"Entrypoint":["/pause"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \

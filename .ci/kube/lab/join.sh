@@ -14,7 +14,7 @@ for controller in cpu cpuacct cpuset memory devices freezer blkio pids systemd; 
 	[ ! -d "/sys/fs/cgroup/$controller" ] || mkdir -p "/sys/fs/cgroup/$controller/$bridge/node-$i"
 done
 spawn "node-$i" unshare --mount --pid --net --uts --ipc --fork --kill-child --mount-proc --propagation private \
-	"$here/node.sh" "$i" "$bin" "$LAB_STATE" "$net" "$bridge"
+	"$lab/node.sh" "$i" "$bin" "$LAB_STATE" "$net" "$bridge"
 outer=$(tail -n 1 "$LAB_STATE/run/pids" | cut -d' ' -f2)
 wait_for 10 test -e "$folder/wants-net"
 inner=$(cat "/proc/$outer/task/$outer/children")

@@ -3,7 +3,7 @@
 #   LAB_BIN     what build.sh made; outside the checkout, so that a kept machine keeps it
 #   LAB_STATE   one lab's state: its kubeconfig (admin.kubeconfig), logs (log/), audit log
 #   LAB_PORT    the API's port; the four after it are used too
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+lab=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=${LAB_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/mooring-lab}
 port=${LAB_PORT:-26443}
 bridge=mooring-lab

@@ -17,7 +17,7 @@ address=127.0.0.1
 [ ! -e "$LAB_STATE/run/pids" ] || { say "$LAB_STATE already holds a lab; stop.sh ends it"; exit 1; }
 mkdir -p "$LAB_STATE"/{log,pki,run,etcd,pv}
 : >"$LAB_STATE/run/pids"
-trap 'say "failed at line $LINENO; see $LAB_STATE/log"; "$here/stop.sh" >&2 || true' ERR
+trap 'say "failed at line $LINENO; see $LAB_STATE/log"; "$lab/stop.sh" >&2 || true' ERR
 
 # identity FILE USER [GROUPS]: a static token, and a kubeconfig with it.
 identity() {
@@ -61,7 +61,7 @@ api() {
 		--bind-address $address --advertise-address $net.1 --secure-port "$port" --endpoint-reconciler-type="$endpoints" \
 		--service-cluster-ip-range $services --kubelet-preferred-address-types=InternalIP --allow-privileged=true \
 		--authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction \
-		--audit-policy-file "$here/audit.yaml" --audit-log-path "$LAB_STATE/log/audit.json" \
+		--audit-policy-file "$lab/audit.yaml" --audit-log-path "$LAB_STATE/log/audit.json" \
 		--token-auth-file "$LAB_STATE/pki/tokens.csv" --service-account-issuer https://kubernetes.default.svc \
 		--service-account-key-file "$LAB_STATE/pki/sa.key" --service-account-signing-key-file "$LAB_STATE/pki/sa.key"
 	wait_for 120 kubectl get --raw /readyz
@@ -110,9 +110,9 @@ endpoints=none
 api
 controllers
 if [ "$mode" = node ]; then
-	kubectl apply -f "$here/cluster.yaml" >/dev/null
+	kubectl apply -f "$lab/cluster.yaml" >/dev/null
 	names
-	for i in $(seq "$nodes"); do "$here/join.sh" "$i"; done
+	for i in $(seq "$nodes"); do "$lab/join.sh" "$i"; done
 	ip route add $services via $net.2 # Services from this machine: through node 1
 	for i in $(seq "$nodes"); do wait_for 120 kubectl wait --for=condition=Ready "node/node-$i" --timeout=1s; done
 	say "$nodes nodes are ready"
