@@ -4,6 +4,7 @@
 # installed. Does nothing where all is there.
 #
 #   build.sh control   only what `start.sh control` and tests of the API need
+#   build.sh debian    only Debian's part, which nobody else may use apt beside
 set -euo pipefail
 # shellcheck source=places.sh
 source "$(dirname "$0")/places.sh"
@@ -58,7 +59,7 @@ debian() {
 	say "unpacking Debian's containerd"
 	local dir file name
 	dir=$(mktemp -d)
-	chmod 755 "$dir" # apt downloads as a user of its own
+	chown _apt "$dir" # apt downloads as a user of its own
 	apt-get update -qq
 	(cd "$dir" && apt-get download -qq containerd runc containernetworking-plugins iptables conntrack \
 		libip4tc2 libip6tc2 libxtables12 libnftnl11 libnfnetlink0 libnetfilter-conntrack3 libseccomp2)
@@ -71,8 +72,13 @@ debian() {
 	mv "$bin/root.part" "$bin/root"
 }
 
-kubernetes
-[ "${1:-node}" != control ] || exit 0
-dns
-pause
-debian
+case ${1:-all} in
+control) kubernetes ;;
+debian) debian ;;
+all)
+	debian
+	kubernetes
+	dns
+	pause
+	;;
+esac
