@@ -36,7 +36,7 @@ priorityClassName: {{ . }}
 
 {{/* Flags of limits that both programs must have alike. */}}
 {{- define "mooring.limits" -}}
-{{- with .Values.limits }}
+{{- with .Values.limits -}}
 - --max-body-bytes={{ int64 .maxBodyBytes }}
 - --requests-per-second={{ int .requestsPerSecond }}
 - --requests-per-second-per-principal={{ int .requestsPerSecondPerPrincipal }}
