@@ -20,6 +20,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/keys"
 	"github.com/mooring-mcp/mooring/adapters/launch/version"
 	"github.com/mooring-mcp/mooring/adapters/logging"
+	"github.com/mooring-mcp/mooring/extproc/internal/check"
 	"github.com/mooring-mcp/mooring/extproc/internal/drain"
 )
 
@@ -99,6 +100,7 @@ type commands struct {
 	Serve   Config  `cmd:"" default:"withargs" help:"Judge requests for Envoy (the default)."`
 	MakeKey makeKey `cmd:"" help:"Make a key, which signs from then on; print its file. Running processors take it up by themselves."`
 	Drain   drainer `cmd:"" help:"Send Envoy's clients away while it still serves them, before it ends."`
+	Check   checker `cmd:"" help:"Ask a gateway over the network until it answers with a status."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }
@@ -131,6 +133,21 @@ func (d drainer) Run() error {
 	ctx, stop := interrupted()
 	defer stop()
 	return drain.Run(ctx, d.AdminSocket, d.For)
+}
+
+// checker asks a gateway, such as that of an installation.
+type checker struct {
+	URL    string        `name:"url" required:"" help:"What to fetch." placeholder:"URL"`
+	Host   string        `help:"What to ask it as (its own)." placeholder:"HOST"`
+	Status int           `default:"200" help:"The status to wait for (${default})."`
+	For    time.Duration `default:"30s" help:"How long to ask again (${default})."`
+}
+
+// Run implements the command.
+func (c checker) Run() error {
+	ctx, stop := interrupted()
+	defer stop()
+	return check.Await(ctx, check.Question{URL: c.URL, Host: c.Host, Status: c.Status}, c.For)
 }
 
 // interrupted ends when this program is told to.

@@ -50,7 +50,7 @@ func TestSettingsPage(t *testing.T) {
 	}
 	programs := map[string][]string{
 		"mooring": {"mooring"}, "xds": {"xds", "serve"}, "extproc": {"extproc", "serve"}, "bridge": {"bridge"},
-		"extproc make-key": {"extproc", "make-key"}, "extproc drain": {"extproc", "drain"},
+		"extproc make-key": {"extproc", "make-key"}, "extproc drain": {"extproc", "drain"}, "extproc check": {"extproc", "check"},
 	}
 	for title := range sections {
 		if programs[title] == nil {
