@@ -144,6 +144,7 @@ $(SUITE_STAMP): $(SUITE)/package.json $(SUITE)/package-lock.json
 	@touch $@
 
 include .ci/images/images.mk
+include .ci/chart/chart.mk
 include .ci/keycloak/keycloak.mk
 include .ci/observability/observability.mk
 include .ci/kube/kube.mk

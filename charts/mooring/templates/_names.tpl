@@ -42,6 +42,8 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{ include "mooring.selector" . }}
 app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $.Release.Service }}
+{{/* Whatever is labelled so, is given to no adapter. */ -}}
+app.kubernetes.io/part-of: mooring
 {{- with $.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
