@@ -103,7 +103,7 @@ func changed(a adapters.Adapter) adapters.Adapter {
 
 func testEmptyValues(t *testing.T, s adapters.Store) {
 	a := Example("one")
-	a.EnvironmentVariables, a.RequiredRoles, a.Labels = nil, nil, nil
+	a.ImageName, a.EnvironmentVariables, a.RequiredRoles, a.Labels = "server", nil, nil, nil
 	created := must(s.Create(t.Context(), a))(t)
 	for _, got := range []adapters.Adapter{created, must(s.Get(t.Context(), "one"))(t)} {
 		if got.EnvironmentVariables == nil || got.RequiredRoles == nil || got.Labels != nil {

@@ -1,0 +1,43 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/adapterstest"
+	"github.com/mooring-mcp/mooring/adapters/kube"
+)
+
+// logs are those of the code under test: Kubernetes' libraries keep to the first
+// that they are given, so it must not be that of one test.
+var logs = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+
+// connect is a running connection to a namespace, which ends with the test.
+func connect(t *testing.T, namespace string, change ...func(*kube.Config)) *kube.Cluster {
+	t.Helper()
+	cfg := kube.Config{REST: server.config, Namespace: namespace, Identity: "test", Log: logs}
+	for _, apply := range change {
+		apply(&cfg)
+	}
+	cluster, err := kube.Connect(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- cluster.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return cluster
+}
+
+func TestStore(t *testing.T) {
+	adapterstest.TestStore(t, func(t *testing.T) adapters.Store { return connect(t, newNamespace(t)).Store() })
+}
