@@ -28,6 +28,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/deploy"
 	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
 
@@ -46,7 +47,9 @@ type Config struct {
 	LeaseNamespace string
 	// Identity names this replica in the lease: its pod's name. Required.
 	Identity string
-	// Settings are the operator's, for adapters' pods.
+	// PublicURL is the gateway's address to the world, which adapters' status has.
+	PublicURL string
+	// Settings are the operator's, for adapters' pods: see LoadSettings. Required.
 	Settings Settings
 	// Check returns what Spec.Validate cannot know, as adapters.ServiceConfig's
 	// does: what the API would refuse is not run because it came through
@@ -68,6 +71,8 @@ type Cluster struct {
 	// objects has the client, and the cache of one namespace.
 	objects cluster.Cluster
 	store   *Store
+	// deployer says what runs, on every replica.
+	deployer *deploy.Deployer
 	// everywhere run on every replica, and leading on the one that leads, until it
 	// does no more: they may run several times, one after the other.
 	everywhere, leading []func(context.Context) error
@@ -77,6 +82,9 @@ type Cluster struct {
 func Connect(cfg Config) (*Cluster, error) {
 	if cfg.REST == nil || cfg.Namespace == "" || cfg.Identity == "" {
 		return nil, errors.New("a cluster needs an API server, a namespace and an identity")
+	}
+	if err := cfg.Settings.Validate(); err != nil {
+		return nil, fmt.Errorf("settings of adapters' pods: %w", err)
 	}
 	cfg.LeaseNamespace = cmp.Or(cfg.LeaseNamespace, cfg.Namespace)
 	if cfg.Log == nil {
@@ -103,6 +111,9 @@ func Connect(cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, objects: objects}
 	c.store = newStore(cfg, objects)
 	c.everywhere = append(c.everywhere, c.store.follow)
+	if err := c.addDeployer(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -134,14 +145,14 @@ func (c *Config) options(o *cluster.Options) {
 		DefaultNamespaces: map[string]cache.Config{c.Namespace: {}},
 		// Who changed what last is of interest for adapters alone.
 		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
+		ByObject: with(owned(), map[client.Object]cache.ByObject{
 			&v1alpha1.MCPAdapter{}: {Transform: func(object any) (any, error) { return object, nil }},
 			// What no adapter can mean is not even asked for.
 			&corev1.Secret{}: {Field: fields.AndSelectors(
 				fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
 				fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
 			)},
-		},
+		}),
 	}
 }
 

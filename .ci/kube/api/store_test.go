@@ -18,7 +18,7 @@ var logs = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s
 // connect is a running connection to a namespace, which ends with the test.
 func connect(t *testing.T, namespace string, change ...func(*kube.Config)) *kube.Cluster {
 	t.Helper()
-	cfg := kube.Config{REST: server.config, Namespace: namespace, Identity: "test", Log: logs}
+	cfg := kube.Config{REST: server.config, Namespace: namespace, Identity: "test", PublicURL: "https://gateway.example", Settings: settingsOf(t), Log: logs}
 	for _, apply := range change {
 		apply(&cfg)
 	}

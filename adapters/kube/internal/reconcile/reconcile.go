@@ -41,8 +41,9 @@ type Config struct {
 	Direct client.Reader
 	// Namespace is that of the adapters.
 	Namespace string
-	// Store reads an adapter as everybody else does.
-	Store adapters.Store
+	// Read is what an object of the cache says. An adapters.UnreadableError where
+	// it says nothing that can be run.
+	Read func(context.Context, *v1alpha1.MCPAdapter) (adapters.Adapter, error)
 	// Status says how an adapter is.
 	Status func(adapters.Adapter) adapters.Status
 	// URL is where clients reach the adapter of that name.

@@ -77,9 +77,7 @@ func (r *Reconciler) next(ctx context.Context, names queue) bool {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		if !errors.Is(err, adapters.ErrNotFound) {
-			r.cfg.Log.Warn("adapter was not deployed", "adapter", name, "error", err)
-		}
+		r.cfg.Log.WarnContext(ctx, "adapter was not deployed", "adapter", name, "error", err)
 		names.AddRateLimited(name)
 		return true
 	case wait > 0:
@@ -100,15 +98,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (wait time.Dura
 		// Kubernetes takes away what the adapter owned.
 		return 0, r.hurry(ctx, name)
 	}
-	adapter, err := r.cfg.Store.Get(ctx, name)
-	var unreadable *adapters.UnreadableError
-	switch {
-	case errors.Is(err, adapters.ErrNotFound):
-		return 0, nil // it was deleted just now, which is told
-	case errors.As(err, &unreadable):
+	adapter, err := r.cfg.Read(ctx, object)
+	if unreadable, ok := errors.AsType[*adapters.UnreadableError](err); ok {
 		// What runs is left alone until it is known what should.
 		return 0, r.reportUnreadable(ctx, object, unreadable)
-	case err != nil:
+	}
+	if err != nil {
 		return 0, fmt.Errorf("reading adapter %q: %w", name, err)
 	}
 	wait, deployErr := r.deploy(ctx, r.input(object, adapter))

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -58,9 +59,18 @@ func (r *Reconciler) reportUnreadable(ctx context.Context, object *v1alpha1.MCPA
 	next.ObservedGeneration = object.Generation
 	next.ReplicaStatus = "Invalid"
 	setConditions(next, []adapters.Condition{{
-		Type: adapters.ConditionReady, Status: adapters.StatusFalse, Reason: reasonInvalid, Message: why.Error(),
+		Type: adapters.ConditionReady, Status: adapters.StatusFalse, Reason: reasonInvalid, Message: cmp.Or(causeOf(why), why.Reason),
 	}}, object.Generation)
 	return r.write(ctx, object, next)
+}
+
+// causeOf is what is wrong with the object, in the words of the rule that it
+// breaks; empty where it is not known.
+func causeOf(why *adapters.UnreadableError) string {
+	if why.Cause == nil {
+		return ""
+	}
+	return why.Cause.Error()
 }
 
 // setConditions keeps the time of those whose status stays the same, and drops

@@ -149,6 +149,9 @@ func (s Settings) images(f *faults) {
 	if prefix := s.Images.RegistryPrefix; prefix != "" && !prefixRule.MatchString(prefix) {
 		f.add("images.registryPrefix: %q is none; it ends with a slash", prefix)
 	}
+	if s.Resources == nil {
+		f.add("resources: they are not filled in")
+	}
 	switch s.Images.PullPolicy {
 	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
 	default:
