@@ -47,6 +47,8 @@ type Config struct {
 	SessionTTL                     time.Duration `default:"24h" help:"How long a session may live."`
 	Auth                           string        `env:"MOORING_AUTH" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)." placeholder:"FILE"`
 	APIKeys                        string        `name:"api-keys" help:"File that keeps the API keys; needed with --auth." placeholder:"FILE"`
+	APIKeysFrom                    string        `name:"api-keys-from" help:"Control planes that send the list of API keys as it changes, over mTLS; it is kept in --api-keys (none: that file is another's)." placeholder:"HOST:PORT"`
+	TLSDir                         string        `help:"Folder of tls.crt, tls.key and ca.crt, for --api-keys-from; followed." placeholder:"DIR"`
 	LogLevel                       slog.Level    `default:"info" help:"debug, info, warn or error."`
 }
 
@@ -80,6 +82,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Auth != "" && (c.APIKeys == "" || c.PublicURL == "") {
 		return fmt.Errorf("auth needs api-keys and public-url")
+	}
+	if c.APIKeysFrom != "" && (c.APIKeys == "" || c.TLSDir == "") {
+		return fmt.Errorf("api-keys-from needs api-keys and tls-dir")
 	}
 	return nil
 }

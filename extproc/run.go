@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -41,30 +42,13 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	if err != nil {
 		return err
 	}
-	origins, err := decide.Origins(cfg.PublicURL, cfg.Listen)
-	if err != nil {
-		return err
-	}
-	who, keepIdentity, err := openIdentity(cfg, log)
-	if err != nil {
-		return err
-	}
-	identities, keepKeys, err := openIdentities(cfg, log)
+	limiter := limit.New(time.Now)
+	judge, keep, err := openJudge(ctx, cfg, ring, limiter, log)
 	if err != nil {
 		return err
 	}
 	reg := newRegistry(ring)
-	limiter := limit.New(time.Now)
-	processor := server.New(&decide.Judge{
-		Authenticator: who,
-		Sessions:      session.NewCodec(ring, cfg.SessionTTL, time.Now),
-		Origins:       origins,
-		MaxBody:       cfg.MaxBodyBytes,
-		Limiter:       limiter,
-		Defaults:      cfg.defaults(),
-		Identities:    identities,
-		Exchanger:     newExchanger(who),
-	}, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
+	processor := server.New(judge, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
 	processor.Opened = meter.Opened
 	if processor.Tracer, err = openTraces(reg); err != nil {
@@ -85,8 +69,9 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	group.Go(func() error { return kept.Run(logged) })
 	group.Go(func() error { return processor.Tracer.Run(logged) })
 	group.Go(func() error { return ring.Run(ctx) })
-	group.Go(func() error { return keepIdentity(ctx) })
-	group.Go(func() error { return keepKeys(ctx) })
+	for _, task := range keep {
+		group.Go(func() error { return task(ctx) })
+	}
 	group.Go(func() error {
 		defer end()
 		requests := accesslog.Each{meter, kept}
@@ -96,6 +81,37 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	group.Go(func() error { return serveOps(ctx, ops, opsHandler(reg, logs, meter.Forget)) })
 	log.Info("serving", "socket", cfg.Socket, "signing_key", ring.SigningKeyID())
 	return group.Wait()
+}
+
+// openJudge is who decides, and what keeps what that takes current until its
+// context ends.
+func openJudge(ctx context.Context, cfg Config, ring *keys.Ring, limiter *limit.Limiter, log *slog.Logger) (*decide.Judge, []func(context.Context) error, error) {
+	origins, err := decide.Origins(cfg.PublicURL, cfg.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	who, keepIdentity, err := openIdentity(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	identities, keepKeys, err := openIdentities(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	keepAPIKeys, err := followAPIKeys(ctx, cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &decide.Judge{
+		Authenticator: who,
+		Sessions:      session.NewCodec(ring, cfg.SessionTTL, time.Now),
+		Origins:       origins,
+		MaxBody:       cfg.MaxBodyBytes,
+		Limiter:       limiter,
+		Defaults:      cfg.defaults(),
+		Identities:    identities,
+		Exchanger:     newExchanger(who),
+	}, []func(context.Context) error{keepIdentity, keepKeys, keepAPIKeys}, nil
 }
 
 func newRegistry(ring *keys.Ring) *prometheus.Registry {

@@ -2,33 +2,17 @@ package apikeys
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
-
-	jsonv2 "github.com/go-json-experiment/json"
 )
 
-const (
-	// maxKeys is how many keys there can be.
-	maxKeys = 10000
-	// maxFile bounds the file, in bytes.
-	maxFile = 64 << 20
-)
-
-// content is the file's form.
-type content struct {
-	// Version is 1.
-	Version int   `json:"version"`
-	Keys    []Key `json:"keys"`
-}
+// maxFile bounds the file, in bytes.
+const maxFile = 64 << 20
 
 // File is a Store that is one file, which any number of Keyrings read. Only one
 // File may write to it.
@@ -42,25 +26,10 @@ type File struct {
 func NewFile(path string) *File { return &File{path: path} }
 
 // Create implements Store.
-func (f *File) Create(ctx context.Context, k Key) error {
-	return f.change(ctx, func(keys []Key) ([]Key, error) {
-		if len(keys) >= maxKeys {
-			return nil, ErrFull
-		}
-		return append(keys, k), nil
-	})
-}
+func (f *File) Create(ctx context.Context, k Key) error { return f.change(ctx, adding(k)) }
 
 // Delete implements Store.
-func (f *File) Delete(ctx context.Context, id string) error {
-	return f.change(ctx, func(keys []Key) ([]Key, error) {
-		at := slices.IndexFunc(keys, func(k Key) bool { return k.ID == id })
-		if at < 0 {
-			return nil, ErrNotFound
-		}
-		return slices.Delete(keys, at, at+1), nil
-	})
-}
+func (f *File) Delete(ctx context.Context, id string) error { return f.change(ctx, removing(id)) }
 
 // List implements Store.
 func (f *File) List(ctx context.Context) ([]Key, error) {
@@ -70,13 +39,11 @@ func (f *File) List(ctx context.Context) ([]Key, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	keys, err := readFile(f.path)
-	slices.SortStableFunc(keys, func(a, b Key) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
+	inOrder(keys)
 	return keys, err
 }
 
-func (f *File) change(ctx context.Context, edit func([]Key) ([]Key, error)) error {
+func (f *File) change(ctx context.Context, change edit) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -86,14 +53,34 @@ func (f *File) change(ctx context.Context, edit func([]Key) ([]Key, error)) erro
 	if err != nil {
 		return err
 	}
-	if keys, err = edit(keys); err != nil {
+	if keys, err = change(keys); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(content{Version: 1, Keys: keys}, "", " ")
+	text, err := encode(keys)
 	if err != nil {
-		return fmt.Errorf("encoding api keys: %w", err)
+		return err
 	}
 	if err := replace(f.path, text); err != nil {
+		return fmt.Errorf("writing api keys: %w", err)
+	}
+	return nil
+}
+
+// WriteFile puts the text of a Document, empty where it has none, into the file at
+// path, for Keyrings; whole and on disk, or not at all. A text that is not
+// understood is an error.
+func WriteFile(path string, text []byte) error {
+	keys, err := decodeOrNone(text)
+	if err != nil {
+		return err
+	}
+	if text, err = encode(keys); err != nil {
+		return err
+	}
+	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, text) {
+		return nil
+	}
+	if err := replace(path, text); err != nil {
 		return fmt.Errorf("writing api keys: %w", err)
 	}
 	return nil
@@ -114,20 +101,6 @@ func readFile(path string) ([]Key, error) {
 		return nil, fmt.Errorf("reading api keys: %w", err)
 	}
 	return decode(text)
-}
-
-// decode reads the file's form. A file that is not wholly understood is an
-// error: a key that cannot be read could be one that was revoked.
-func decode(text []byte) ([]Key, error) {
-	var c content
-	err := jsonv2.Unmarshal(bytes.TrimSpace(text), &c, jsonv2.RejectUnknownMembers(true))
-	if err != nil {
-		return nil, fmt.Errorf("decoding api keys: %w", err)
-	}
-	if c.Version != 1 {
-		return nil, fmt.Errorf("decoding api keys: version %d is not known", c.Version)
-	}
-	return c.Keys, nil
 }
 
 // replace puts text in the place of the file: whole and on disk, or not at all.

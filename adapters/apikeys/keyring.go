@@ -17,33 +17,37 @@ import (
 // read, without that showing in its time.
 const young = time.Second
 
-// Keyring checks API keys against a File's file. It looks at the file each time
-// a key is used: that takes microseconds, and a key that was revoked is refused
-// from that moment on, with no watcher that could miss it. It is safe for use by
-// several goroutines.
+// Keyring checks API keys. It is safe for use by several goroutines.
 type Keyring struct {
-	path string
+	// find is the key of that id as it is now, or the zero Key.
+	find func(id string) (Key, error)
 	now  func() time.Time
-
-	mu   sync.Mutex
-	seen os.FileInfo
-	// readAt is when the file was read that keys are from.
-	readAt time.Time
-	keys   map[string]Key
 }
 
-// NewKeyring reads the file at path, which need not exist yet. A nil clock is
-// time.Now.
+// NewKeyring checks keys against a File's file at path, which need not exist yet.
+// It looks at the file each time a key is used: that takes microseconds, and a key
+// that was revoked is refused from that moment on, with no watcher that could miss
+// it. A nil clock is time.Now.
 func NewKeyring(path string, now func() time.Time) *Keyring {
+	return newKeyring((&file{path: path}).find, now)
+}
+
+// NewDocumentKeyring checks keys against d, as it was last heard of. A nil clock is
+// time.Now.
+func NewDocumentKeyring(d Document, now func() time.Time) *Keyring {
+	return newKeyring((&heard{document: d}).find, now)
+}
+
+func newKeyring(find func(string) (Key, error), now func() time.Time) *Keyring {
 	if now == nil {
 		now = time.Now
 	}
-	return &Keyring{path: path, now: now}
+	return &Keyring{find: find, now: now}
 }
 
-// CheckKey implements authn.KeyChecker. A file that cannot be read is an error
-// that is no Refusal: going on with what was read before could mean accepting
-// revoked keys.
+// CheckKey implements authn.KeyChecker. Keys that cannot be read are an error that
+// is no Refusal: going on with what was read before could mean accepting revoked
+// keys.
 func (r *Keyring) CheckKey(text string) (adapters.Principal, error) {
 	id, valid := parse(text)
 	if !valid {
@@ -68,36 +72,42 @@ func refuse(reason authn.Reason, message string) error {
 	return &authn.Refusal{Reason: reason, Message: message, Scheme: "Bearer", Code: authn.CodeInvalidToken}
 }
 
-// find is the key of that id in the file as it is now, or the zero Key.
-func (r *Keyring) find(id string) (Key, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	info, err := os.Stat(r.path)
+// file is a File's file, as one Keyring has read it.
+type file struct {
+	path string
+
+	mu   sync.Mutex
+	seen os.FileInfo
+	// readAt is when the file was read that keys are from.
+	readAt time.Time
+	keys   map[string]Key
+}
+
+func (f *file) find(id string) (Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.path)
 	if errors.Is(err, os.ErrNotExist) {
-		r.seen, r.keys = nil, nil
+		f.seen, f.keys = nil, nil
 		return Key{}, nil
 	}
 	if err != nil {
 		return Key{}, err
 	}
-	if !r.current(info) {
+	if !f.current(info) {
 		at := time.Now()
-		keys, err := readFile(r.path)
+		keys, err := readFile(f.path)
 		if err != nil {
-			r.seen = nil
+			f.seen = nil
 			return Key{}, err
 		}
-		r.keys = make(map[string]Key, len(keys))
-		for _, key := range keys {
-			r.keys[key.ID] = key
-		}
-		r.seen, r.readAt = info, at
+		f.keys, f.seen, f.readAt = byID(keys), info, at
 	}
-	return r.keys[id], nil
+	return f.keys[id], nil
 }
 
 // current reports whether the file is still the one that was read.
-func (r *Keyring) current(info os.FileInfo) bool {
-	return r.seen != nil && os.SameFile(r.seen, info) && r.seen.Size() == info.Size() &&
-		r.seen.ModTime().Equal(info.ModTime()) && r.readAt.Sub(info.ModTime()) > young
+func (f *file) current(info os.FileInfo) bool {
+	return f.seen != nil && os.SameFile(f.seen, info) && f.seen.Size() == info.Size() &&
+		f.seen.ModTime().Equal(info.ModTime()) && f.readAt.Sub(info.ModTime()) > young
 }
