@@ -5,6 +5,7 @@ package suite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,7 +67,7 @@ func (s Suite) Run(ctx context.Context, url, revision, out string) (Outcome, err
 	}
 	found, readErr := readChecks(out)
 	if readErr != nil || len(found.passed) == 0 {
-		return Outcome{}, fmt.Errorf("the suite against %s left no result (%v, %v):\n%s", url, err, readErr, printed)
+		return Outcome{}, fmt.Errorf("the suite against %s left no result: %w:\n%s", url, errors.Join(err, readErr), printed)
 	}
 	found.unscored = unscoredIn(string(printed))
 	return found, nil
