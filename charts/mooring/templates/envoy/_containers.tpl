@@ -78,7 +78,9 @@
   {{- end }}
   {{- if include "mooring.identified" . }}
   - --auth=/etc/mooring/auth/auth.yaml
-  - --api-keys=/etc/mooring/api-keys/apikeys.json
+  - --api-keys=/var/lib/mooring/apikeys.json
+  - --api-keys-from={{ include "mooring.xdsHost" . }}:18000
+  - --tls-dir=/etc/mooring/tls
   {{- end }}
   {{- include "mooring.limits" . | nindent 2 }}
   - --max-body-pause={{ .Values.limits.maxBodyPause }}
@@ -129,9 +131,11 @@
   - name: auth
     mountPath: /etc/mooring/auth
     readOnly: true
-  - name: api-keys
-    mountPath: /etc/mooring/api-keys
+  - name: tls
+    mountPath: /etc/mooring/tls
     readOnly: true
+  - name: state
+    mountPath: /var/lib/mooring
   {{- end }}
   {{- with .Values.extproc.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
