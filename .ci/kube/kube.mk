@@ -25,7 +25,11 @@ test-kube-api: compiler ## test what speaks to the Kubernetes API, against a rea
 .PHONY: test-k8s
 test-k8s: prerequisites kube-lab kube-images helm conformance-suite ## test the chart and all of Mooring on a real Kubernetes (root)
 	@$(MAKE) test-kube-api
-	$(LAB) $(GO) test -count=1 -timeout 40m -v ./.ci/kube/e2e
+	$(LAB) $(GO) test -count=1 -timeout 40m -v -run TestKubernetes ./.ci/kube/e2e
+
+.PHONY: bench-k8s
+bench-k8s: kube-lab kube-images helm ## measure a thousand adapters on a real Kubernetes, on a node that starts pods at once (root)
+	$(LAB) LAB_VALUES=$(CURDIR)/.ci/kube/hollow.yaml $(GO) test -count=1 -timeout 40m -v -run TestThousand ./.ci/kube/e2e
 
 .PHONY: k8s
 k8s: kube-lab kube-images helm ## bring up a Kubernetes with Mooring on this machine (root), to look at

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings up the lab with two nodes and the chart of this checkout in it:
 #
-#   up.sh ARCHIVES   a folder that images/build.sh filled
+#   up.sh ARCHIVES [VALUES]   a folder that images/build.sh filled; a file with more
+#                             values for the chart
 #
 # HELM is the command that runs Helm. Prints KUBECONFIG and LAB_STATE for a shell
 # to evaluate; lab/stop.sh ends it.
@@ -19,7 +20,7 @@ say "loading images"
 "$here/lab/load.sh" "$archives"/*.tar
 kubectl apply --filename "$here/cluster.yaml" >/dev/null
 say "installing the chart"
-${HELM:-helm} upgrade --install mooring "$here/../../charts/mooring" --namespace mooring --values "$here/values.yaml" \
+${HELM:-helm} upgrade --install mooring "$here/../../charts/mooring" --namespace mooring --values "$here/values.yaml" ${2:+--values "$2"} \
 	--wait --timeout 3m >"$LAB_STATE/log/helm.log" 2>&1 || {
 	cat "$LAB_STATE/log/helm.log"
 	kubectl get pods --all-namespaces --output wide

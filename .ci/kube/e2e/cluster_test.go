@@ -105,11 +105,9 @@ func deletePod(t *testing.T, pod corev1.Pod, now bool) {
 	}
 }
 
-// kill ends the processes of that program in the pod with SIGKILL: pods run on
-// this machine.
-func kill(t *testing.T, pod corev1.Pod, program string) {
+// processes are those of that program in the pod: pods run on this machine.
+func processes(t *testing.T, pod corev1.Pod, program string) (pids []int) {
 	t.Helper()
-	killed := 0
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
@@ -127,13 +125,22 @@ func kill(t *testing.T, pod corev1.Pod, program string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// kill ends the program in the pod with SIGKILL.
+func kill(t *testing.T, pod corev1.Pod, program string) {
+	t.Helper()
+	pids := processes(t, pod, program)
+	if len(pids) == 0 {
+		t.Fatalf("%s runs no %s", pod.Name, program)
+	}
+	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatalf("killing %s of %s: %v", program, pod.Name, err)
 		}
-		killed++
-	}
-	if killed == 0 {
-		t.Fatalf("%s runs no %s", pod.Name, program)
 	}
 }
 

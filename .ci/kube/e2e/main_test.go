@@ -47,10 +47,15 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// up starts a lab with the images in LAB_ARCHIVES, and the chart.
+// up starts a lab with the images in LAB_ARCHIVES, and the chart with more values
+// from LAB_VALUES where that is set.
 func up() error {
 	var printed bytes.Buffer
-	cmd := exec.Command("../up.sh", os.Getenv("LAB_ARCHIVES"))
+	args := []string{os.Getenv("LAB_ARCHIVES")}
+	if values := os.Getenv("LAB_VALUES"); values != "" {
+		args = append(args, values)
+	}
+	cmd := exec.Command("../up.sh", args...)
 	cmd.Stdout, cmd.Stderr = &printed, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("starting the lab: %w", err)
