@@ -36,7 +36,9 @@ func members() []func(to *adapters.Spec, from adapters.Spec) {
 	type spec = adapters.Spec
 	return []func(to *spec, from spec){
 		func(to *spec, from spec) { to.Name = from.Name },
-		func(to *spec, from spec) { to.ImageName, to.EnvironmentVariables = from.ImageName, from.EnvironmentVariables },
+		func(to *spec, from spec) {
+			to.ImageName, to.EnvironmentVariables = from.ImageName, from.EnvironmentVariables
+		},
 		func(to *spec, from spec) { to.ImageVersion = from.ImageVersion },
 		func(to *spec, from spec) { to.EnvironmentVariables = from.EnvironmentVariables },
 		func(to *spec, from spec) { to.SecretEnvironmentVariables = from.SecretEnvironmentVariables },
@@ -46,9 +48,13 @@ func members() []func(to *adapters.Spec, from adapters.Spec) {
 		func(to *spec, from spec) { to.ToolRules = from.ToolRules },
 		func(to *spec, from spec) { to.Affinity = from.Affinity },
 		func(to *spec, from spec) { to.Limits = from.Limits },
-		func(to *spec, from spec) { to.ProcessModel, to.SessionRecovery = from.ProcessModel, from.SessionRecovery },
+		func(to *spec, from spec) {
+			to.ProcessModel, to.SessionRecovery = from.ProcessModel, from.SessionRecovery
+		},
 		func(to *spec, from spec) { to.ProcessModel, to.ImageName = adapters.ProcessShared, from.ImageName },
-		func(to *spec, from spec) { to.Inspection, to.ToolRules, to.Limits = from.Inspection, from.ToolRules, from.Limits },
+		func(to *spec, from spec) {
+			to.Inspection, to.ToolRules, to.Limits = from.Inspection, from.ToolRules, from.Limits
+		},
 		func(to *spec, from spec) { to.UpstreamAuth, to.Inspection = from.UpstreamAuth, from.Inspection },
 		func(to *spec, from spec) { to.UpstreamAuth, to.ImageName = from.UpstreamAuth, from.ImageName },
 	}

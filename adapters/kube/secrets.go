@@ -35,7 +35,7 @@ const (
 	noSecret    refusal = "there is no such Secret, or it is of a type that holds no variables"
 	noKey       refusal = "the Secret has no such key"
 	notText     refusal = "it is not a text in UTF-8"
-	notLendable refusal = "the Secret is of the control plane, or of another adapter"
+	notLendable refusal = "the Secret holds a certificate, or is of the control plane or of another adapter"
 )
 
 // secretFault is what is wrong with a reference to a secret.
@@ -93,9 +93,10 @@ func secretValue(object *v1alpha1.MCPAdapter, reference v1alpha1.SecretReference
 }
 
 // lendable reports whether the adapter may be given what is in secret: it is
-// neither of the control plane nor of another adapter.
+// neither of the control plane, whose certificates may be without its label, nor
+// of another adapter.
 func lendable(secret *corev1.Secret, object *v1alpha1.MCPAdapter) bool {
-	return secret.Labels[labelPartOf] != partOfMooring && !slices.ContainsFunc(secret.OwnerReferences, func(owner metav1.OwnerReference) bool {
+	return secret.Labels[labelPartOf] != partOfMooring && secret.Type != corev1.SecretTypeTLS && !slices.ContainsFunc(secret.OwnerReferences, func(owner metav1.OwnerReference) bool {
 		return isAdapter(owner) && owner.UID != object.UID
 	})
 }

@@ -1,25 +1,115 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/adapterstest"
 	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
 
-func TestServerTakesAnAdapter(t *testing.T) {
-	adapter := &v1alpha1.MCPAdapter{
-		ObjectMeta: metav1.ObjectMeta{Name: "one", Namespace: newNamespace(t)},
-		Spec: v1alpha1.MCPAdapterSpec{
-			ImageName: "mcp-proxy", ImageVersion: "1.0.0",
-			EnvironmentVariables: map[string]v1alpha1.VariableValue{"MCP_COMMAND": "npx"},
-		},
+// rounds is how often the property is checked, of about a hundred specs each.
+const rounds = 20
+
+// TestServerSaysWhatValidateSays: the CustomResourceDefinition and the admission
+// policy together take what adapters.Spec.Validate takes, and refuse the rest.
+func TestServerSaysWhatValidateSays(t *testing.T) {
+	guard(t)
+	taken, refused := 0, 0
+	for range rounds {
+		rapid.Check(t, func(t *rapid.T) {
+			if compare(t, adapterstest.Specs().Draw(t, "spec")) {
+				taken++
+			} else {
+				refused++
+			}
+		})
 	}
-	if err := server.admin.Create(t.Context(), adapter); err != nil {
+	t.Logf("%d specs were taken and %d refused", taken, refused)
+	if taken < rounds*10 || refused < rounds*10 {
+		t.Errorf("%d specs were taken and %d refused: too few to tell", taken, refused)
+	}
+}
+
+func TestServerSaysWhatValidateSaysOfCounts(t *testing.T) {
+	guard(t)
+	for _, count := range []int{63, 64, 65, 256, 257, 512, 513} {
+		specs := make([]adapters.Spec, 5)
+		for i := range specs {
+			specs[i] = adapterstest.Example("one").Spec
+			specs[i].ToolRules = &adapters.ToolRules{}
+		}
+		specs[3].Labels = map[string]string{}
+		specs[4].SecretEnvironmentVariables = map[string]adapters.Secret{}
+		for i := range count {
+			name := fmt.Sprintf("n%d", i)
+			specs[0].EnvironmentVariables[name] = ""
+			specs[1].RequiredRoles = append(specs[1].RequiredRoles, name)
+			specs[2].ToolRules.Deny = append(specs[2].ToolRules.Deny, name)
+			specs[3].Labels[name] = ""
+			specs[4].SecretEnvironmentVariables[name] = ""
+		}
+		for _, spec := range specs {
+			compare(t, spec)
+		}
+	}
+}
+
+// failer is what testing and rapid have in common.
+type failer interface {
+	Context() context.Context
+	Fatal(...any)
+	Errorf(string, ...any)
+}
+
+// compare asks the API server for its verdict on spec, and reports what Validate
+// says. Of secrets, which are references there, only the names are judged.
+func compare(t failer, spec adapters.Spec) (valid bool) {
+	for name := range spec.SecretEnvironmentVariables {
+		spec.SecretEnvironmentVariables[name] = "hunter22"
+	}
+	faults := spec.Validate(adapters.Limits{MaxReplicas: adapters.MaxReplicaCount})
+	object := objectOf(t, spec)
+	err := server.admin.Create(t.Context(), object, client.DryRunAll)
+	if err != nil && !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
 		t.Fatal(err)
 	}
-	if adapter.Spec.ReplicaCount == nil || *adapter.Spec.ReplicaCount != 1 {
-		t.Errorf("replicaCount is %v, want the default of 1", adapter.Spec.ReplicaCount)
+	if (err == nil) != (len(faults) == 0) {
+		text, _ := json.Marshal(spec)
+		t.Errorf("Validate says %v, and Kubernetes says %.2000v, of\n%.2000s", faults, err, text)
 	}
+	return len(faults) == 0
+}
+
+// objectOf is the custom resource as a user would write it: the adapter's JSON
+// with the name elsewhere, and references to secrets.
+func objectOf(t failer, spec adapters.Spec) *unstructured.Unstructured {
+	text, err := json.Marshal(spec.Normalize())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(text, &members); err != nil {
+		t.Fatal(err)
+	}
+	delete(members, "name")
+	if secrets, has := members["secretEnvironmentVariables"].(map[string]any); has {
+		for name := range secrets {
+			secrets[name] = map[string]any{"name": "some-secret", "key": strings.Repeat("k", 253)}
+		}
+	}
+	object := &unstructured.Unstructured{Object: map[string]any{"spec": members}}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.Kind))
+	object.SetNamespace(guarded)
+	object.SetName(spec.Name)
+	return object
 }
