@@ -93,5 +93,4 @@ imagePullSecrets:
 {{- define "mooring.envoyTLS" -}}
 {{- if eq .Values.tls.mode "secrets" -}}{{ required "tls.secrets.envoy is required with tls.mode secrets" .Values.tls.secrets.envoy }}{{- else -}}{{ include "mooring.envoy" . }}-tls{{- end -}}
 {{- end -}}
-{{- define "mooring.apiKeys" -}}{{ include "mooring.name" . }}-api-keys{{- end -}}
 {{- define "mooring.adminKey" -}}{{ include "mooring.name" . }}-admin-key{{- end -}}
