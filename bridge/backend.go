@@ -152,7 +152,7 @@ func newMux(cfg Config, serve *backend, state *health.Health, metrics prometheus
 	mux.Handle("/mcp", serve.mcp)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.Handle("GET /readyz", state.Serve(serve.load))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	return mux
 }
 

@@ -62,6 +62,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.
 		MaxBody:      int64(cfg.MaxBodyBytes),
 		Tracer:       tracer,
 		Adapter:      cfg.Adapter,
+		Transport:    "tcp",
 		Log:          log,
 	}, reg)
 	far.proxy = remote.New(remote.Config{

@@ -6,6 +6,8 @@ package logging
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"log/slog"
 	"sync/atomic"
@@ -31,6 +33,20 @@ const (
 	TraceID = "trace_id"
 	SpanID  = "span_id"
 )
+
+// SessionHash stands for a session in logs and traces, where its id must not show:
+// 16 hex characters of the id that the server gave, which every part knows that a
+// request of the session passes. No two sessions have the same: ids of sessions
+// are to be globally unique and hard to guess. An empty id has none.
+//
+// https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+func SessionHash(id string) string {
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:8])
+}
 
 const (
 	// maxWaiting is how many lines may wait to be written.

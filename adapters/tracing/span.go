@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,17 @@ func Context(traceparent, tracestate string) Parent {
 // Origin is where a message comes from: the span that its request was sent in,
 // and the one that the message itself names in params._meta.
 type Origin struct{ Transport, Message Parent }
+
+// TraceID is the trace that a span with this origin is a part of: that of the
+// message before that of its request. It is empty where there is neither.
+func (o Origin) TraceID() string {
+	for _, parent := range []Parent{o.Message, o.Transport} {
+		if parent.IsValid() {
+			return parent.TraceID().String()
+		}
+	}
+	return ""
+}
 
 // Message is what a span tells of a message. Empty fields are unknown, or do not
 // apply.
@@ -127,6 +139,15 @@ func (s Span) IDs() (traceID, spanID string) {
 	return c.TraceID().String(), c.SpanID().String()
 }
 
+// Recorded is the id of the span's trace, where the span is recorded, so that who
+// follows the id finds something. Otherwise it is empty.
+func (s Span) Recorded() string {
+	if s.span == nil || !s.span.SpanContext().IsSampled() {
+		return ""
+	}
+	return s.span.SpanContext().TraceID().String()
+}
+
 // Describe says what the span is about, and names it.
 func (s Span) Describe(verb string, m Message) {
 	if s.span == nil || !s.span.IsRecording() {
@@ -173,6 +194,20 @@ func (s Span) Fail(reason string) {
 	}
 	s.span.SetAttributes(attribute.String("error.type", reason))
 	s.span.SetStatus(codes.Error, "")
+}
+
+// Result says how what the span is about came out: what went wrong, in one of few
+// words, which is empty where nothing did; and the code of the JSON-RPC error that
+// it was answered with, which where it is not zero says more than the word.
+func (s Span) Result(wrong string, code int) {
+	switch {
+	case wrong == "":
+	case code != 0:
+		s.SetCode(strconv.Itoa(code))
+		s.Fail(strconv.Itoa(code))
+	default:
+		s.Fail(wrong)
+	}
 }
 
 // End ends the span.

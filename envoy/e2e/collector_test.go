@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"io"
 	"log"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	collectorv1 "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonv1 "go.opentelemetry.io/proto/otlp/common/v1"
@@ -21,6 +23,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
 // collector is an OTLP collector of traces.
@@ -165,6 +169,16 @@ func (c *collector) all() []span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.spans)
+}
+
+// awaitTrace waits until so many spans of the trace have come, and returns them.
+func (c *collector) awaitTrace(m *harness.Mooring, trace string, spans int) []span {
+	var all []span
+	m.Await("the spans of trace "+trace, 15*time.Second, func() bool {
+		all = slices.DeleteFunc(c.all(), func(s span) bool { return hex.EncodeToString(s.TraceId) != trace })
+		return len(all) >= spans
+	})
+	return all
 }
 
 // parts are the parts that spans have come from.

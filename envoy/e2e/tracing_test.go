@@ -47,14 +47,7 @@ func TestTracing(t *testing.T) {
 	if !strings.Contains(a.Body, message) {
 		t.Errorf("the tool is in another trace than its caller: %s", a.Body)
 	}
-	tree := func(trace string, edges int) []span {
-		var all []span
-		m.Await("the spans of trace "+trace, 15*time.Second, func() bool {
-			all = slices.DeleteFunc(c.all(), func(s span) bool { return hex.EncodeToString(s.TraceId) != trace })
-			return len(all) >= edges
-		})
-		return all
-	}
+	tree := func(trace string, edges int) []span { return c.awaitTrace(m, trace, edges) }
 	t.Run("legacy", func(t *testing.T) {
 		want := []string{
 			"client > envoy server POST tools/call trace",
@@ -76,7 +69,15 @@ func TestTracing(t *testing.T) {
 		checkLinked(t, m, c, all)
 	})
 	t.Run("attributes", func(t *testing.T) { checkAttributes(t, tree(header, 5)) })
-	t.Run("secrets", func(t *testing.T) { checkSecrets(t, m, c, s.ID) })
+	t.Run("exemplars", func(t *testing.T) { checkExemplars(t, m, s) })
+	t.Run("session", func(t *testing.T) { checkSession(t, m, c) })
+	t.Run("remote", func(t *testing.T) { checkRemote(t, m, c) })
+	t.Run("secrets", func(t *testing.T) {
+		checkSecrets(t, c, s.ID)
+		if environment := s.MustCall("environment"); strings.Contains(environment, "OTEL_EXPORTER_OTLP_HEADERS") {
+			t.Errorf("the server has the collector's credentials: %s", environment)
+		}
+	})
 }
 
 // traceparent is a client's span in the trace.
@@ -113,6 +114,69 @@ func compareEdges(t *testing.T, want []string, all []span) {
 func nameOf(s span) string {
 	kind := strings.ToLower(strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"))
 	return s.part + " " + kind + " " + s.GetName()
+}
+
+// checkExemplars: who scrapes durations in a form that has examples finds the
+// trace that a call was in, be it named by a header or by the message, and none
+// that nobody records.
+func checkExemplars(t *testing.T, m *harness.Mooring, s harness.Raw) {
+	t.Helper()
+	const header, message, unrecorded = "5af7651916cd43dd8448eb211c80319c", "6af7651916cd43dd8448eb211c80319c", "7af7651916cd43dd8448eb211c80319c"
+	shown := func(part, series, trace string) bool {
+		text, err := m.OpenMetrics(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, series) && strings.Contains(line, `# {trace_id="`+trace+`"}`) {
+				return true
+			}
+		}
+		return false
+	}
+	await := func(trace string) {
+		t.Helper()
+		for part, series := range map[string]string{
+			"extproc":      `mooring_request_duration_seconds_bucket{adapter="a",method="tools/call",`,
+			"adapters/a/0": `mooring_bridge_tool_call_duration_seconds_bucket{adapter="a",tool="trace",`,
+		} {
+			m.Await("an exemplar of "+part, 15*time.Second, func() bool { return shown(part, series, trace) })
+		}
+	}
+	const call = `{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"trace","arguments":{"text":"x"}}}`
+	s.Post(call, "traceparent", strings.TrimSuffix(traceparent(unrecorded), "1")+"0")
+	s.Post(call, "traceparent", traceparent(header))
+	await(header)
+	modernCall(m, `"traceparent":"`+traceparent(message)+`",`)
+	await(message)
+	if shown("extproc", "mooring_", unrecorded) || shown("adapters/a/0", "mooring_", unrecorded) {
+		t.Error("an exemplar leads to a trace that nobody has")
+	}
+}
+
+// checkSession: the traces of a session, its birth included, have its hash.
+func checkSession(t *testing.T, m *harness.Mooring, c *collector) {
+	t.Helper()
+	const trace = "8af7651916cd43dd8448eb211c80319c"
+	other := m.Initialize("a", "traceparent", traceparent(trace))
+	other.MustCall("who")
+	var birth, call string
+	m.Await("spans of the session", 15*time.Second, func() bool {
+		for _, s := range c.all() {
+			if s.part == "envoy" && s.GetName() == "POST initialize" && hex.EncodeToString(s.TraceId) == trace {
+				birth = s.attributes["mcp.session.id"]
+			}
+			if s.GetName() == "tools/call who" && s.part == "bridge" && s.attributes["mcp.session.id"] != "" {
+				call = s.attributes["mcp.session.id"]
+			}
+		}
+		return birth != "" && birth == call
+	})
+	for _, s := range c.awaitTrace(m, trace, 5) {
+		if s.part == "bridge" && s.GetKind() == tracev1.Span_SPAN_KIND_SERVER && s.attributes["mcp.session.id"] != birth {
+			t.Errorf("the bridge's span of the birth: %v, and Envoy's: %s", s.attributes, birth)
+		}
+	}
 }
 
 // checkLinked: the trace of the message and that of its request name each other.
@@ -166,14 +230,14 @@ func checkAttributes(t *testing.T, all []span) {
 			sessions = append(sessions, id)
 		}
 	}
-	if len(sessions) != 2 || sessions[0] != sessions[1] || len(sessions[0]) != 16 {
-		t.Errorf("hashes of the session: %q", sessions)
+	if len(sessions) != 3 || len(slices.Compact(sessions)) != 1 || len(sessions[0]) != 16 {
+		t.Errorf("hashes of the session in Envoy, extproc and bridge: %q", sessions)
 	}
 }
 
 // checkSecrets: no span has what its readers must not know, and the collector's
-// credentials came to it, but not to the server.
-func checkSecrets(t *testing.T, m *harness.Mooring, c *collector, session string) {
+// credentials came to it.
+func checkSecrets(t *testing.T, c *collector, session string) {
 	t.Helper()
 	for _, s := range c.all() {
 		text := fmt.Sprint(s.Span)
@@ -187,8 +251,5 @@ func checkSecrets(t *testing.T, m *harness.Mooring, c *collector, session string
 	defer c.mu.Unlock()
 	if len(c.headers) == 0 || slices.ContainsFunc(c.headers, func(h string) bool { return h != "sesame" }) {
 		t.Errorf("credentials for the collector: %q", c.headers)
-	}
-	if environment := m.Initialize("a").MustCall("environment"); strings.Contains(environment, "OTEL_EXPORTER_OTLP_HEADERS") {
-		t.Errorf("the server has the collector's credentials: %s", environment)
 	}
 }

@@ -130,7 +130,7 @@ func (h *Handler) find(r *http.Request) (*session, *refusal) {
 	principal := r.Header.Get(launch.HeaderPrincipal)
 	s := h.held(id)
 	if s == nil {
-		if s, ref = h.revive(id, principal); ref != nil {
+		if s, ref = h.revive(r, id, principal); ref != nil {
 			return nil, ref
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // after the event that the client saw last.
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	if ref := h.listen(w, r); ref != nil {
-		ref.write(w, nil)
+		h.refused(w, r, jsonrpc.Message{}, ref)
 	}
 }
 
@@ -58,11 +58,11 @@ func (h *Handler) listen(w http.ResponseWriter, r *http.Request) *refusal {
 // delete ends a session.
 func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	if isModern(r, jsonrpc.Message{}) {
-		refuseModern(r).write(w, nil)
+		h.refused(w, r, jsonrpc.Message{}, refuseModern(r))
 		return
 	}
 	if ref := h.endForGood(r); ref != nil {
-		ref.write(w, nil)
+		h.refused(w, r, jsonrpc.Message{}, ref)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -79,7 +79,7 @@ func (h *Handler) endForGood(r *http.Request) *refusal {
 	s := h.held(id)
 	switch {
 	case s == nil:
-		return h.buryUnknown(id, principal)
+		return h.buryUnknown(r, id, principal)
 	case s.principal != principal:
 		return unknownSession()
 	}
@@ -87,7 +87,7 @@ func (h *Handler) endForGood(r *http.Request) *refusal {
 		return ref
 	}
 	if err := s.bury(); err != nil {
-		h.cfg.Log.Error("ending a session for good", "error", err)
+		h.log(r, jsonrpc.Message{}).Error("ending a session for good", "error", err)
 	}
 	if !s.end(endDeleted) && h.cfg.Recovery == nil {
 		return unknownSession()

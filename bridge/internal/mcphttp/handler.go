@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mooring-mcp/mooring/adapters/tracing"
+	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
@@ -108,6 +109,8 @@ type Config struct {
 	// Nil makes none.
 	Tracer  *tracing.Tracer
 	Adapter string
+	// Transport is how servers are reached, in spans: tcp or pipe. Empty means pipe.
+	Transport string
 	// Log is required.
 	Log *slog.Logger
 }
@@ -125,6 +128,7 @@ func (c Config) withDefaults() Config {
 	if c.Born == nil {
 		c.Born = func(bool) {}
 	}
+	setDefault(&c.Transport, "pipe")
 	setDefault(&c.MaxSessions, 100)
 	setDefault(&c.MaxInFlight, 256)
 	setDefault(&c.IdleTimeout, 30*time.Minute)
@@ -270,7 +274,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if ref := checkHost(r); ref != nil {
-		ref.write(w, nil)
+		h.refused(w, r, jsonrpc.Message{}, ref)
 		return
 	}
 	switch r.Method {
@@ -281,7 +285,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		h.delete(w, r)
 	default:
-		refuse(http.StatusMethodNotAllowed, "only POST, GET and DELETE are allowed here").
-			with("Allow", "POST, GET, DELETE").write(w, nil)
+		h.refused(w, r, jsonrpc.Message{}, refuse(http.StatusMethodNotAllowed, "only POST, GET and DELETE are allowed here").
+			with("Allow", "POST, GET, DELETE"))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 )
 
@@ -46,7 +47,7 @@ func (s *session) isElsewhere(now time.Time) bool {
 	notes, err := keeper.Notes(s.id)
 	switch {
 	case err != nil:
-		s.h.cfg.Log.Warn("who has a session is not known", "error", err)
+		s.log().Warn("who has a session is not known", "error", err)
 		return false
 	case notes.Ended, notes.Holder != "" && notes.Holder != s.h.name:
 		return true
@@ -64,7 +65,7 @@ func (s *session) keepNotes() {
 	case errors.Is(err, recovery.ErrEnded):
 		s.buried = true
 	case err != nil:
-		s.h.cfg.Log.Warn("what was set in a session may be lost with its process", "error", err)
+		s.log().Warn("what was set in a session may be lost with its process", "error", err)
 	default:
 		s.edition, s.noted, s.looked = edition, true, time.Now()
 	}
@@ -79,7 +80,7 @@ func (s *session) bury() error {
 }
 
 // buryUnknown ends a session that is not here, but could be gone on with.
-func (h *Handler) buryUnknown(id, principal string) *refusal {
+func (h *Handler) buryUnknown(r *http.Request, id, principal string) *refusal {
 	if h.cfg.Recovery == nil {
 		return unknownSession()
 	}
@@ -87,7 +88,7 @@ func (h *Handler) buryUnknown(id, principal string) *refusal {
 		return unknownSession()
 	}
 	if err := h.cfg.Recovery.End(id); err != nil {
-		h.cfg.Log.Error("ending a session", "error", err)
+		h.log(r, jsonrpc.Message{}).Error("ending a session", "error", err)
 		return refuse(http.StatusInternalServerError, "the session could not be ended")
 	}
 	h.metrics.session("closed")

@@ -76,7 +76,7 @@ func (m *metrics) answered(c *call, outcome tools.Outcome) {
 	case jsonrpc.MethodInitialize:
 		m.starts.Observe(took.Seconds())
 	case jsonrpc.MethodToolsCall:
-		named = m.tools.Answered(c.msg.Name, outcome, took)
+		named = m.tools.Answered(c.msg.Name, outcome, took, c.asked.Recorded())
 	}
 }
 

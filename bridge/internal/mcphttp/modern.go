@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/bridge/internal/about"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
@@ -62,7 +62,7 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m jsonrpc.Messa
 	if ref := checkModern(r, m, params); ref != nil {
 		return ref
 	}
-	wk, ref := h.worker(r.Header.Get(launch.HeaderPrincipal), params.Meta.Capabilities)
+	wk, ref := h.worker(r, m, params.Meta.Capabilities)
 	if ref != nil {
 		return ref
 	}
@@ -86,7 +86,7 @@ func checkModern(r *http.Request, m jsonrpc.Message, p modernParams) *refusal {
 		return refuse(http.StatusBadRequest, "params._meta must name the protocol version").withCode(jsonrpc.CodeInvalidParams)
 	case version[0] != p.Meta.Version:
 		return mismatch("the MCP-Protocol-Version header is not the version in params._meta")
-	case !isModernVersion(version[0]):
+	case !about.ModernVersion(version[0]):
 		return unsupportedVersion(version[0])
 	case p.Meta.Capabilities.Kind() != '{':
 		return refuse(http.StatusBadRequest, "params._meta must hold the client's capabilities").withCode(jsonrpc.CodeInvalidParams)
@@ -130,7 +130,7 @@ func mismatch(message string) *refusal {
 func unsupportedVersion(requested string) *refusal {
 	ref := refuse(http.StatusBadRequest, "the protocol version is not supported").withCode(jsonrpc.CodeUnsupportedVersion)
 	quoted, _ := jsontext.AppendQuote(nil, requested)
-	ref.data = fmt.Appendf(nil, `{"supported":[%q],"requested":%s}`, firstModern, quoted)
+	ref.data = fmt.Appendf(nil, `{"supported":[%q],"requested":%s}`, about.FirstModern, quoted)
 	return ref
 }
 

@@ -6,23 +6,24 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/logging"
+	"github.com/mooring-mcp/mooring/bridge/internal/about"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
 // post serves one message from a client.
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
-	if ref := checkAccept(r, typeJSON, typeSSE); ref != nil {
-		ref.write(w, nil)
-		return
-	}
-	if ref := checkContentType(r); ref != nil {
-		ref.write(w, nil)
-		return
-	}
 	begin := time.Now()
-	body, ref := h.readBody(w, r)
+	ref := checkAccept(r, typeJSON, typeSSE)
+	if ref == nil {
+		ref = checkContentType(r)
+	}
+	var body []byte
+	if ref == nil {
+		body, ref = h.readBody(w, r)
+	}
 	if ref != nil {
-		ref.write(w, nil)
+		h.refused(w, r, jsonrpc.Message{}, ref)
 		return
 	}
 	line := jsonrpc.OneLine(body)
@@ -39,8 +40,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		ref = h.forward(w, r, m, line)
 	}
 	if ref != nil {
-		refused(span, ref)
-		ref.write(w, m.RawID)
+		h.refused(w, r, m, ref)
 	}
 }
 
@@ -90,12 +90,13 @@ func (h *Handler) birth(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 		return ref
 	}
 	principal := r.Header.Get(launch.HeaderPrincipal)
-	s, _, ref := h.newSession(principal, h.mint(principal, m.At.Params.Of(line)), nil)
+	s, _, ref := h.newSession(r, principal, h.mint(principal, m.At.Params.Of(line)), nil)
 	if ref != nil {
 		return ref
 	}
 	defer s.enter()()
 	w.Header().Set(headerSession, s.id)
+	about.Span(r).Set(attributeSession, logging.SessionHash(s.id))
 	ref = h.call(w, r, s, m, line)
 	if !s.isReady() {
 		s.end(endUnborn)
@@ -103,9 +104,9 @@ func (h *Handler) birth(w http.ResponseWriter, r *http.Request, m jsonrpc.Messag
 	return ref
 }
 
-// newSession makes the session with that id, unless it is there by now: then
-// first is false.
-func (h *Handler) newSession(principal, id string, revived chan struct{}) (s *session, first bool, ref *refusal) {
+// newSession makes the session with that id for a request, unless it is there by
+// now: then first is false.
+func (h *Handler) newSession(r *http.Request, principal, id string, revived chan struct{}) (s *session, first bool, ref *refusal) {
 	if why, ok := h.cfg.Admit(); !ok {
 		return nil, false, busy(5, why).again()
 	}
@@ -126,7 +127,7 @@ func (h *Handler) newSession(principal, id string, revived chan struct{}) (s *se
 	h.mu.Unlock()
 	if err != nil {
 		h.wg.Done()
-		h.cfg.Log.Error("starting a server process", "error", err)
+		h.log(r, jsonrpc.Message{}).Error("starting a server process", "error", err)
 		return nil, false, busy(5, "the MCP server's process could not be started").again()
 	}
 	go func() {
@@ -183,7 +184,7 @@ func (s *session) unsent() *refusal {
 
 // call passes a request on and answers with what comes back.
 func (h *Handler) call(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message, line []byte) *refusal {
-	c, line, ref := s.begin(m, line, spanOf(r))
+	c, line, ref := s.begin(m, line, about.Span(r))
 	if ref != nil {
 		return ref
 	}

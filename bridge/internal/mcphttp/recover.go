@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -29,8 +31,9 @@ func (h *Handler) mint(principal string, initialize []byte) string {
 }
 
 // revive goes on with a session that is not here any more, or never was: it
-// starts a process and tells it what the client had said.
-func (h *Handler) revive(id, principal string) (*session, *refusal) {
+// starts a process and tells it what the client had said. The log tells by which
+// request.
+func (h *Handler) revive(r *http.Request, id, principal string) (*session, *refusal) {
 	if h.cfg.Recovery == nil {
 		return nil, unknownSession()
 	}
@@ -38,13 +41,14 @@ func (h *Handler) revive(id, principal string) (*session, *refusal) {
 	if !ok || old.Principal != principal {
 		return nil, unknownSession()
 	}
-	s, first, ref := h.newSession(principal, id, make(chan struct{}))
+	s, first, ref := h.newSession(r, principal, id, make(chan struct{}))
 	if ref != nil {
 		return nil, ref
 	}
 	if first {
 		// Not bound to this request: others may wait for the same session.
-		h.wg.Go(func() { s.replay(old, notes) })
+		log := h.log(r, jsonrpc.Message{})
+		h.wg.Go(func() { s.replay(old, notes, log) })
 	}
 	return s, nil
 }
@@ -74,12 +78,12 @@ func (h *Handler) unlessGone(ref *refusal) *refusal {
 }
 
 // replay tells the new process what the client had told the old one.
-func (s *session) replay(old recovery.Session, notes recovery.Notes) {
+func (s *session) replay(old recovery.Session, notes recovery.Notes, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.h.cfg.StartTimeout)
 	defer cancel()
 	defer close(s.revived)
 	if err := s.tell(ctx, old, notes); err != nil {
-		s.h.cfg.Log.Warn("a session could not be gone on with", "error", err)
+		log.Warn("a session could not be gone on with", "error", err)
 		s.fail(err)
 		return
 	}
@@ -93,7 +97,7 @@ func (s *session) replay(old recovery.Session, notes recovery.Notes) {
 		return
 	}
 	s.h.metrics.session("recovered")
-	s.h.cfg.Log.Info("session goes on with a new server process", "age", time.Since(old.Born).Round(time.Second).String())
+	log.Info("session goes on with a new server process", "age", time.Since(old.Born).Round(time.Second).String())
 }
 
 // errRefused is in the chain of what ends a session for its client, who begins

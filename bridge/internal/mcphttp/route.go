@@ -15,7 +15,7 @@ func (s *session) receive(line []byte, cut bool) {
 	line = jsonrpc.OneLine(line)
 	m, err := jsonrpc.ParseLenient(line)
 	if err != nil {
-		s.h.cfg.Log.Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
+		s.log().Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
 		return
 	}
 	if m.Kind == jsonrpc.Response {
@@ -36,7 +36,7 @@ func (s *session) receive(line []byte, cut bool) {
 	}
 	s.mu.Unlock()
 	if lost := to.append(line, false); lost > 0 {
-		s.h.cfg.Log.Warn("messages to the client dropped: no connection carries them", "messages", lost)
+		s.log().Warn("messages to the client dropped: no connection carries them", "messages", lost)
 	}
 }
 
@@ -44,7 +44,7 @@ func (s *session) receive(line []byte, cut bool) {
 // beginning says which request it belongs to.
 func (s *session) receiveCut(prefix []byte) {
 	rawID, kind := jsonrpc.PartialID(prefix)
-	s.h.cfg.Log.Warn("server wrote a message that is too long", "read_bytes", len(prefix), "answered", kind == jsonrpc.Response)
+	s.log().Warn("server wrote a message that is too long", "read_bytes", len(prefix), "answered", kind == jsonrpc.Response)
 	if kind != jsonrpc.Response {
 		return
 	}

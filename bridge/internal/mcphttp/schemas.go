@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/mooring-mcp/mooring/bridge/internal/about"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
@@ -25,7 +26,7 @@ const (
 )
 
 // ownMeta is the _meta of a request of the bridge's own.
-const ownMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"` + firstModern + `",` +
+const ownMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"` + about.FirstModern + `",` +
 	`"io.modelcontextprotocol/clientInfo":{"name":"mooring-bridge","version":"1"},` +
 	`"io.modelcontextprotocol/clientCapabilities":{}}`
 
@@ -138,7 +139,7 @@ func (wk *worker) listTools(ctx context.Context) {
 	for range maxToolPages {
 		answer, m, err := wk.ask(ctx, jsonrpc.MethodToolsList, []byte(params))
 		if err != nil || ctx.Err() != nil {
-			wk.h.cfg.Log.Warn("the server does not list its tools", "error", err)
+			wk.log().Warn("the server does not list its tools", "error", err)
 			return
 		}
 		if m.Failed {

@@ -138,7 +138,7 @@ func (s *session) run() {
 	}
 	if s.end(ending{event, "the MCP server's process " + how + " while it worked on this request, which may or may not have taken effect"}) {
 		if first {
-			s.h.cfg.Log.Warn("server process ended by itself", "how", how, "ready", event != "", "age", time.Since(s.born).Round(time.Millisecond).String())
+			s.log().Warn("server process ended by itself", "how", how, "ready", event != "", "age", time.Since(s.born).Round(time.Millisecond).String())
 		}
 		if first && event == "" {
 			s.h.cfg.Born(false)

@@ -1,59 +1,58 @@
 package mcphttp
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"net"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/adapters/tracing"
+	"github.com/mooring-mcp/mooring/bridge/internal/about"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
-// spanKey is the context key of the span of a request's message.
-type spanKey struct{}
-
-// spanOf is the span of the request's message, or none.
-func spanOf(r *http.Request) tracing.Span {
-	span, _ := r.Context().Value(spanKey{}).(tracing.Span)
-	return span
-}
+// attributeSession is the hash of the session that a span belongs to.
+const attributeSession = "mcp.session.id"
 
 // traced begins the span of the message that r carries.
 func (h *Handler) traced(r *http.Request, begin time.Time, m jsonrpc.Message) (*http.Request, tracing.Span) {
 	if !h.cfg.Tracer.On() {
 		return r, tracing.Span{}
 	}
-	span := h.cfg.Tracer.Server(begin, tracing.Origin{
-		Transport: tracing.Context(r.Header.Get(tracing.Traceparent), r.Header.Get(tracing.Tracestate)),
-		Message:   tracing.Context(m.Traceparent, m.Tracestate),
-	}, "message")
-	era := "legacy"
-	if isModern(r, m) {
-		era = "modern"
-	}
-	span.Describe("", tracing.Message{
-		Method: m.Method, Tool: toolOf(m), ProtocolVersion: versionOf(r, m), Era: era, Adapter: h.cfg.Adapter, Transport: transportOf(r),
-	})
-	if id := r.Header.Get(headerSession); id != "" {
-		span.Set("mooring.bridge.session.hash", hashOf(id))
-	}
-	return r.WithContext(context.WithValue(r.Context(), spanKey{}, span)), span
+	span := h.cfg.Tracer.Server(begin, about.Origin(r, m), "message")
+	span.Describe("", about.Message(r, m, h.cfg.Adapter))
+	return about.With(r, span), span
 }
 
-// refused says that the message was answered with a refusal.
-func refused(span tracing.Span, ref *refusal) {
-	if ref == nil {
-		return
-	}
+// refused answers with a refusal, which the span and, for who looks closely, the
+// log tell of.
+func (h *Handler) refused(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, ref *refusal) {
 	if ref.code != 0 {
-		span.SetCode(strconv.Itoa(ref.code))
+		about.Span(r).SetCode(strconv.Itoa(ref.code))
 	}
-	span.Fail(strconv.Itoa(ref.status))
+	about.Span(r).Fail(strconv.Itoa(ref.status))
+	if h.cfg.Log.Enabled(r.Context(), slog.LevelDebug) {
+		h.log(r, m).Debug("refused", "status", ref.status, "code", ref.code, "reason", ref.message)
+	}
+	ref.write(w, m.RawID)
+}
+
+// log is for lines that belong to a request. M is its message, and zero where
+// there is none.
+func (h *Handler) log(r *http.Request, m jsonrpc.Message) *slog.Logger {
+	return about.Log(h.cfg.Log, r, m)
+}
+
+// log is for lines that belong to the session.
+func (s *session) log() *slog.Logger {
+	return s.h.cfg.Log.With(logging.Session, logging.SessionHash(s.id), logging.Principal, s.principal)
+}
+
+// log is for lines that belong to the worker.
+func (wk *worker) log() *slog.Logger {
+	return wk.h.cfg.Log.With(logging.Principal, wk.key.principal)
 }
 
 // passedOn begins the span of a call to the server, and returns what the server
@@ -63,7 +62,7 @@ func (h *Handler) passedOn(c *call, parent tracing.Span, line []byte) []jsonrpc.
 		return nil
 	}
 	c.asked, c.serving = h.cfg.Tracer.Client(parent, "call"), parent
-	c.asked.Describe("", tracing.Message{Method: c.msg.Method, Tool: toolOf(c.msg), Adapter: h.cfg.Adapter, Transport: "pipe"})
+	c.asked.Describe("", tracing.Message{Method: c.msg.Method, Tool: about.Tool(c.msg), Adapter: h.cfg.Adapter, Transport: h.cfg.Transport})
 	traceparent, tracestate := c.asked.Carrier()
 	return jsonrpc.Traced(c.msg, line, traceparent, tracestate)
 }
@@ -79,43 +78,7 @@ func (c *call) over(tool string, outcome tools.Outcome) {
 		if tool != "" {
 			span.Rename(tracing.Message{Method: c.msg.Method, Tool: tool, NamesTool: true})
 		}
-		switch {
-		case outcome == tools.Error && c.code != 0:
-			span.SetCode(strconv.Itoa(c.code))
-			span.Fail(strconv.Itoa(c.code))
-		case outcome != tools.OK:
-			span.Fail(string(outcome))
-		}
+		span.Result(outcome.Wrong(), c.code)
 	}
 	c.asked.End()
-}
-
-func toolOf(m jsonrpc.Message) string {
-	if m.Method != jsonrpc.MethodToolsCall {
-		return ""
-	}
-	return m.Name
-}
-
-func versionOf(r *http.Request, m jsonrpc.Message) string {
-	switch {
-	case m.MetaVersion != "":
-		return m.MetaVersion
-	case m.Method == jsonrpc.MethodInitialize:
-		return m.ProtocolVersion
-	}
-	return r.Header.Get(headerVersion)
-}
-
-func transportOf(r *http.Request) string {
-	if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		return address.Network()
-	}
-	return ""
-}
-
-// hashOf stands for a session id, which must not show.
-func hashOf(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:8])
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/tracing"
+	"github.com/mooring-mcp/mooring/bridge/internal/about"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 )
 
 // serve passes a request on and answers with what comes back.
 func (wk *worker) serve(w http.ResponseWriter, r *http.Request, m jsonrpc.Message, line []byte) *refusal {
-	c, line, ref := wk.begin(m, line, spanOf(r))
+	c, line, ref := wk.begin(m, line, about.Span(r))
 	if ref != nil {
 		return ref
 	}
@@ -111,7 +112,7 @@ func (wk *worker) run() {
 	}
 	how, first := wk.child.Ending()
 	if wk.end("the MCP server's process " + how + " while it worked on this request, which may or may not have taken effect") {
-		wk.h.cfg.Log.Warn("server process ended by itself", "how", how, "age", time.Since(wk.born).Round(time.Millisecond).String())
+		wk.log().Warn("server process ended by itself", "how", how, "age", time.Since(wk.born).Round(time.Millisecond).String())
 		if first && !wk.answered {
 			wk.h.cfg.Born(false)
 		}
@@ -123,7 +124,7 @@ func (wk *worker) run() {
 func (wk *worker) receive(line []byte, cut bool) {
 	if cut {
 		rawID, kind := jsonrpc.PartialID(line)
-		wk.h.cfg.Log.Warn("server wrote a message that is too long", "read_bytes", len(line))
+		wk.log().Warn("server wrote a message that is too long", "read_bytes", len(line))
 		if kind != jsonrpc.Response {
 			return
 		}
@@ -132,7 +133,7 @@ func (wk *worker) receive(line []byte, cut bool) {
 	line = jsonrpc.OneLine(line)
 	m, err := jsonrpc.ParseLenient(line)
 	if err != nil {
-		wk.h.cfg.Log.Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
+		wk.log().Warn("server wrote no JSON-RPC message", "error", err, "bytes", len(line))
 		return
 	}
 	switch m.Kind {
@@ -184,7 +185,7 @@ func (wk *worker) notify(m jsonrpc.Message, line []byte) {
 	c, edits := wk.target(m)
 	if c == nil {
 		wk.h.metrics.unattributed.Inc()
-		wk.h.cfg.Log.Debug("notification dropped: it belongs to no request", "method", m.Method)
+		wk.log().Debug("notification dropped: it belongs to no request", "method", m.Method)
 		return
 	}
 	if m.Method == jsonrpc.MethodCancelled {

@@ -1,10 +1,12 @@
 package mcphttp
 
 import (
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
@@ -23,10 +25,10 @@ type workers struct {
 	all map[workerKey]*worker
 }
 
-// worker returns the principal's process, which it starts where there is none.
+// worker returns the process for r's principal, which it starts where there is none.
 // The caller must call its leave.
-func (h *Handler) worker(principal string, capabilities []byte) (*worker, *refusal) {
-	key := workerKey{principal: principal}
+func (h *Handler) worker(r *http.Request, m jsonrpc.Message, capabilities []byte) (*worker, *refusal) {
+	key := workerKey{principal: r.Header.Get(launch.HeaderPrincipal)}
 	if h.cfg.Shared {
 		key.principal = ""
 	}
@@ -38,7 +40,7 @@ func (h *Handler) worker(principal string, capabilities []byte) (*worker, *refus
 	if wk := h.workers.all[key]; wk != nil && wk.enter() {
 		return wk, nil
 	}
-	wk, ref := h.startWorker(key)
+	wk, ref := h.startWorker(key, h.log(r, m))
 	if ref != nil {
 		return nil, ref
 	}
@@ -51,8 +53,8 @@ func (h *Handler) worker(principal string, capabilities []byte) (*worker, *refus
 	return wk, nil
 }
 
-// startWorker starts a process. workers.mu is held.
-func (h *Handler) startWorker(key workerKey) (*worker, *refusal) {
+// startWorker starts a process, and says in log why it cannot. workers.mu is held.
+func (h *Handler) startWorker(key workerKey, log *slog.Logger) (*worker, *refusal) {
 	if why, ok := h.cfg.Admit(); !ok {
 		return nil, busy(5, why).again()
 	}
@@ -70,7 +72,7 @@ func (h *Handler) startWorker(key workerKey) (*worker, *refusal) {
 	child, err := h.cfg.StartModern([]byte(key.capabilities))
 	if err != nil {
 		h.wg.Done()
-		h.cfg.Log.Error("starting a server process", "error", err)
+		log.Error("starting a server process", "error", err)
 		return nil, busy(5, "the MCP server's process could not be started").again()
 	}
 	return &worker{

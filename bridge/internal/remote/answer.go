@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
@@ -51,7 +52,7 @@ func (r *refusal) Error() string {
 func (p *Proxy) judge(resp *http.Response) error {
 	dropInternal(resp.Header, nil)
 	if resp.StatusCode >= 400 {
-		exchangeOf(resp.Request).asked.Fail(strconv.Itoa(resp.StatusCode))
+		exchangeOf(resp.Request).failed(strconv.Itoa(resp.StatusCode))
 	}
 	t := exchangeOf(resp.Request).tally
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
@@ -59,7 +60,7 @@ func (p *Proxy) judge(resp *http.Response) error {
 		if to, err := resp.Location(); err == nil {
 			where = to.Redacted()
 		}
-		p.cfg.Log.Warn("remote server redirects; set MCP_PROXY_URL to where it leads", "status", resp.StatusCode, "to", where)
+		p.log(resp.Request).Warn("remote server redirects; set MCP_PROXY_URL to where it leads", "status", resp.StatusCode, "to", where)
 		t.end(tools.Error)
 		return errRedirect
 	}
@@ -112,6 +113,7 @@ func (p *Proxy) note(resp *http.Response) {
 		p.sessions.see(asked, time.Now())
 	case asked == "" && resp.StatusCode < 300 && given != "":
 		p.sessions.see(given, time.Now())
+		exchangeOf(resp.Request).served.Set(attributeSession, logging.SessionHash(given))
 		p.cfg.Event("started")
 	}
 }
@@ -140,7 +142,7 @@ func (p *Proxy) keep(resp *http.Response) error {
 		watchAnswer(resp, s, rawID)
 	}
 	if err := s.set(e.message, p.cfg.Recovery); err != nil {
-		p.cfg.Log.Warn("what was set in a session may be lost with it", "error", err)
+		p.log(resp.Request).Warn("what was set in a session may be lost with it", "error", err)
 	}
 	return nil
 }
@@ -159,6 +161,7 @@ func (p *Proxy) mint(resp *http.Response, e exchange) {
 	s := &session{id: p.cfg.Recovery.Mint(born), born: born, upstream: given}
 	p.sessions.add(s, time.Now())
 	resp.Header.Set(headerSession, s.id)
+	e.served.Set(attributeSession, logging.SessionHash(s.id))
 	p.cfg.Event("started")
 }
 
@@ -179,8 +182,8 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	status, message := describe(err)
-	exchangeOf(r).asked.Fail("unanswered")
-	p.cfg.Log.Warn("remote server did not answer", "error", err, "status", status)
+	exchangeOf(r).failed("unanswered")
+	p.log(r).Warn("remote server did not answer", "error", err, "status", status)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}

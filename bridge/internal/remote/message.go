@@ -27,9 +27,13 @@ type exchangeKey struct{}
 type exchange struct {
 	in      *http.Request // as it came
 	message []byte
-	tally   *tally   // nil where the answer is no matter of tools
-	session *session // nil where it names none, or sessions are the server's affair
-	asked   tracing.Span
+	msg     jsonrpc.Message // of message, where that is worth being parsed
+	tally   *tally          // nil where the answer says nothing that is looked for
+	session *session        // nil where it names none, or sessions are the server's affair
+
+	// served is the span of the client's message, and asked that of the request to
+	// the server.
+	served, asked tracing.Span
 }
 
 // exchangeOf is what the request was made of.

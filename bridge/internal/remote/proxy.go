@@ -171,7 +171,7 @@ func (p *Proxy) Sessions() int { return p.sessions.count(time.Now()) }
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if looped(r.Header, p.hop) {
-		writeError(w, http.StatusLoopDetected, nil, "the request goes round in a circle: the remote MCP server leads back here")
+		p.refuse(w, r, http.StatusLoopDetected, "the request goes round in a circle: the remote MCP server leads back here")
 		return
 	}
 	if p.old.Load() {
@@ -181,27 +181,27 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isBirth(r) {
 		if why, ok := p.cfg.Admit(); !ok {
 			w.Header().Set("Retry-After", "5")
-			writeError(w, http.StatusServiceUnavailable, nil, why)
+			p.refuse(w, r, http.StatusServiceUnavailable, why)
 			return
 		}
 	}
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
 	begin := time.Now()
-	r, err := readMessage(w, r, p.cfg.MaxBody)
+	read, err := readMessage(w, r, p.cfg.MaxBody)
 	if err != nil {
 		status, message := describe(err)
-		writeError(w, status, nil, message)
+		p.refuse(w, r, status, message)
 		return
 	}
-	r, ended := p.traced(r, begin)
+	r, ended := p.traced(p.parsed(read), begin)
 	defer ended()
 	r, ok := p.inSession(r)
 	if !ok {
-		writeError(w, http.StatusNotFound, requestID(r), "the session does not exist or has ended")
+		p.refuse(w, r, http.StatusNotFound, "the session does not exist or has ended")
 		return
 	}
-	if t := p.tallyOf(exchangeOf(r).message); t != nil {
+	if t := p.tallyOf(exchangeOf(r)); t != nil {
 		e := exchangeOf(r)
 		e.tally = t
 		r = e.with(r)

@@ -72,7 +72,7 @@ func (t recovering) RoundTrip(req *http.Request) (*http.Response, error) {
 // begun anew.
 func (t recovering) again(req *http.Request, s *session, lost string) (*http.Response, error) {
 	if err := t.renew(req, s, lost); err != nil {
-		t.p.cfg.Log.Warn("a session could not be gone on with", "error", err)
+		t.p.log(req).Warn("a session could not be gone on with", "error", err)
 		t.p.cfg.Event("lost")
 		return plain(req, http.StatusNotFound, typeJSON,
 			jsonrpc.ErrorResponse(requestID(req), jsonrpc.CodeInvalidRequest, "the session does not exist or has ended")), nil
@@ -119,10 +119,10 @@ func (t recovering) renew(req *http.Request, s *session, lost string) error {
 	case errors.Is(err, recovery.ErrEnded):
 		return err
 	case err != nil:
-		t.p.cfg.Log.Warn("a session that goes on may be lost with this bridge", "error", err)
+		t.p.log(req).Warn("a session that goes on may be lost with this bridge", "error", err)
 	}
 	t.p.cfg.Event("recovered")
-	t.p.cfg.Log.Info("session goes on with a new one of the remote server", "age", time.Since(s.born.Born).Round(time.Second).String())
+	t.p.log(req).Info("session goes on with a new one of the remote server", "age", time.Since(s.born.Born).Round(time.Second).String())
 	return nil
 }
 

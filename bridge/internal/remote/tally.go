@@ -8,41 +8,70 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/bridge/internal/jsonrpc"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 )
 
-// tally is a request whose answer says something of the server's tools: it is
-// read as it passes by, and nothing waits for that. A nil one is of no such
-// request.
+// tally is a request whose answer says something of the server's tools, or of how
+// the span of the request ends: it is read as it passes by, and nothing waits for
+// that. A nil one is of no such request.
 type tally struct {
-	meter *tools.Meter
+	meter *tools.Meter // nil where it is for spans alone
 	msg   jsonrpc.Message
 	begun time.Time
 	over  sync.Once
+	spans exchange
 }
 
-// tallyOf is the tally of a message, or nil.
-func (p *Proxy) tallyOf(message []byte) *tally {
-	// Few messages are worth being parsed for this.
-	if p.cfg.Tools == nil || !bytes.Contains(message, []byte("tools/")) {
+// parsed is r with its message parsed, if that is looked for: few messages are
+// worth it.
+func (p *Proxy) parsed(r *http.Request) *http.Request {
+	e := exchangeOf(r)
+	if !p.cfg.Tracer.On() && (p.cfg.Tools == nil || !bytes.Contains(e.message, []byte("tools/"))) {
+		return r
+	}
+	// What is no message is for the server to refuse.
+	e.msg, _ = jsonrpc.ParseLenient(e.message)
+	return e.with(r)
+}
+
+// tallyOf is the tally of a request, or nil.
+func (p *Proxy) tallyOf(e exchange) *tally {
+	if e.msg.Kind != jsonrpc.Request {
 		return nil
 	}
-	m, err := jsonrpc.ParseLenient(message)
-	if err != nil || m.Kind != jsonrpc.Request || m.Method != jsonrpc.MethodToolsCall && m.Method != jsonrpc.MethodToolsList {
+	t := &tally{msg: e.msg, begun: time.Now(), spans: e}
+	if e.msg.Method == jsonrpc.MethodToolsCall || e.msg.Method == jsonrpc.MethodToolsList {
+		t.meter = p.cfg.Tools
+	}
+	if t.meter == nil && e.served.Recorded() == "" {
 		return nil
 	}
-	return &tally{meter: p.cfg.Tools, msg: m, begun: time.Now()}
+	return t
 }
 
 // end notes how the request came out, if that was not known before.
-func (t *tally) end(outcome tools.Outcome) {
+func (t *tally) end(outcome tools.Outcome) { t.endWith(outcome, 0) }
+
+// endWith is end for an answer with the code of an error; zero means none. An
+// error of HTTP has none, and who saw it tells the spans.
+func (t *tally) endWith(outcome tools.Outcome, code int) {
 	if t == nil {
 		return
 	}
 	t.over.Do(func() {
-		if t.msg.Method == jsonrpc.MethodToolsCall {
-			t.meter.Answered(t.msg.Name, outcome, time.Since(t.begun))
+		shown := ""
+		if t.meter != nil && t.msg.Method == jsonrpc.MethodToolsCall {
+			shown = t.meter.Answered(t.msg.Name, outcome, time.Since(t.begun), t.spans.asked.Recorded())
+		}
+		for _, span := range []tracing.Span{t.spans.asked, t.spans.served} {
+			if shown != "" {
+				span.Rename(tracing.Message{Method: t.msg.Method, Tool: shown, NamesTool: true})
+			}
+			if outcome != tools.Error || code != 0 {
+				span.Result(outcome.Wrong(), code)
+			}
 		}
 	})
 }
@@ -70,10 +99,10 @@ func (t *tally) message(text []byte) {
 	if err != nil || m.Kind != jsonrpc.Response || m.ID != t.msg.ID {
 		return
 	}
-	if t.msg.Method == jsonrpc.MethodToolsList && !m.Failed {
+	if t.meter != nil && t.msg.Method == jsonrpc.MethodToolsList && !m.Failed {
 		t.meter.Learn(m.At.Result.Of(text))
 	}
-	t.end(tools.OutcomeOf(m))
+	t.endWith(tools.OutcomeOf(m), m.ErrorCode)
 }
 
 // listen makes the answer read along.

@@ -28,6 +28,15 @@ const (
 	Unseen    Outcome = "unseen"     // the answer could not be read along
 )
 
+// Wrong is the outcome where something went wrong, as far as that was seen, and
+// otherwise empty.
+func (o Outcome) Wrong() string {
+	if o == OK || o == Unseen {
+		return ""
+	}
+	return string(o)
+}
+
 // OutcomeOf is what the server's answer says.
 func OutcomeOf(answer jsonrpc.Message) Outcome {
 	switch {
@@ -68,14 +77,20 @@ func NewMeter(reg prometheus.Registerer) *Meter {
 }
 
 // Answered counts a call that is over, and returns the name that it may be shown
-// by: empty where that is not to be shown.
-func (m *Meter) Answered(tool string, outcome Outcome, took time.Duration) (shown string) {
+// by: empty where that is not to be shown. Trace is the id of the trace that the
+// call is in, as an example of calls that took so long; empty means none.
+func (m *Meter) Answered(tool string, outcome Outcome, took time.Duration, trace string) (shown string) {
 	tool = m.label(tool, outcome)
 	if tool != otherTool {
 		shown = tool
 	}
 	m.calls.WithLabelValues(tool, string(outcome)).Inc()
-	m.durations.WithLabelValues(tool).Observe(took.Seconds())
+	histogram := m.durations.WithLabelValues(tool)
+	if examples, ok := histogram.(prometheus.ExemplarObserver); ok && trace != "" {
+		examples.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+	} else {
+		histogram.Observe(took.Seconds())
+	}
 	return shown
 }
 

@@ -44,10 +44,10 @@ func TestLabelsStayFlat(t *testing.T) {
 	m := NewMeter(prometheus.NewPedanticRegistry())
 	m.Learn([]byte(`{"tools":[{"name":"fails"}]}`))
 	for i := range 1000 {
-		m.Answered(fmt.Sprintf("hostile%d", i), Error, time.Millisecond)
+		m.Answered(fmt.Sprintf("hostile%d", i), Error, time.Millisecond, "")
 	}
-	m.Answered("fails", ToolError, time.Millisecond)
-	m.Answered("unlisted", OK, time.Millisecond)
+	m.Answered("fails", ToolError, time.Millisecond, "")
+	m.Answered("unlisted", OK, time.Millisecond, "")
 	for label, want := range map[[2]string]float64{
 		{otherTool, "error"}: 1000, {"fails", "tool_error"}: 1, {"unlisted", "ok"}: 1,
 	} {
@@ -56,7 +56,7 @@ func TestLabelsStayFlat(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		m.Answered(fmt.Sprintf("good%d", i), OK, time.Millisecond)
+		m.Answered(fmt.Sprintf("good%d", i), OK, time.Millisecond, "")
 	}
 	if n := testutil.CollectAndCount(m.durations); n > maxNames+1 {
 		t.Errorf("%d series", n)

@@ -146,8 +146,22 @@ func (m *Mooring) AwaitReady(name string, replicas int, timeout time.Duration) {
 
 // Metrics is what the operations listener shows of envoy, xds, extproc or
 // adapters/NAME/INSTANCE.
-func (m *Mooring) Metrics(of string) (string, error) {
-	res, err := m.client.Get("http://" + m.OpsListen + "/metrics/" + of)
+func (m *Mooring) Metrics(of string) (string, error) { return m.scrape(of, "") }
+
+// OpenMetrics is Metrics in the form of OpenMetrics, which has exemplars.
+func (m *Mooring) OpenMetrics(of string) (string, error) {
+	return m.scrape(of, "application/openmetrics-text; version=1.0.0")
+}
+
+func (m *Mooring) scrape(of, accept string) (string, error) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+m.OpsListen+"/metrics/"+of, nil)
+	if err != nil {
+		return "", err
+	}
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	res, err := m.client.Do(req)
 	if err != nil {
 		return "", err
 	}

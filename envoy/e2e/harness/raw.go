@@ -24,11 +24,12 @@ type Raw struct {
 	path string
 }
 
-// Initialize opens a session with the adapter.
-func (m *Mooring) Initialize(adapter string) Raw {
+// Initialize opens a session with the adapter. The headers, pairs of name and
+// value, are those of the first message.
+func (m *Mooring) Initialize(adapter string, headers ...string) Raw {
 	m.tb.Helper()
 	r := Raw{m: m, path: "/adapters/" + adapter + "/mcp"}
-	answer := r.Post(initialize)
+	answer := r.Post(initialize, headers...)
 	if answer.Status != http.StatusOK {
 		m.tb.Fatalf("initialising %s: status %d: %s", adapter, answer.Status, answer.Body)
 	}

@@ -2,12 +2,14 @@ package server
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	extprocfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 
 	"github.com/mooring-mcp/mooring/adapters/logging"
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/extproc/internal/decide"
 	"github.com/mooring-mcp/mooring/extproc/internal/inspect"
 )
@@ -16,9 +18,9 @@ import (
 type conversation struct {
 	*Server
 	stream extprocv3.ExternalProcessor_ProcessServer
-	// requestID is that of Envoy, and traceID and spanID are of the span of the
-	// judgement: for the log.
-	requestID, traceID, spanID string
+	// header is that of the request, and span is of its judgement: for the log.
+	header http.Header
+	span   tracing.Span
 }
 
 // run judges the request. Its error is that of the stream, or says that Envoy
@@ -71,7 +73,7 @@ func (c *conversation) run(policy decide.Policy) error {
 // request judges head and body.
 func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders, body *body) (*decide.Request, decide.Decision, error) {
 	begin, sent := time.Now(), headOf(head)
-	c.requestID = sent.Header.Get("X-Request-Id")
+	c.header = sent.Header
 	request, decision := c.judge.Head(c.stream.Context(), policy, sent)
 	c.metrics.took(phaseHead, begin)
 	if decision.Refusal != nil {
@@ -135,8 +137,21 @@ func (c *conversation) response(request *decide.Request, head *extprocv3.HttpHea
 // for it meanwhile, and says nothing more.
 func (c *conversation) late(request *decide.Request) {
 	if err := c.refuse(request.Adapter(), c.judge.Body(request, inspect.Message{}, decide.ErrPaused)); err != nil {
-		c.log.Debug("answering a body that paused", "error", err)
+		c.about(request.Adapter(), decide.Metadata{}).Debug("answering a body that paused", "error", err)
 	}
+}
+
+// unruled ends a request that came without a policy by which it could be judged.
+func (c *conversation) unruled(cause error) error {
+	first, err := c.stream.Recv()
+	if err != nil {
+		return over(err)
+	}
+	if head := first.GetRequestHeaders(); head != nil {
+		c.header = headOf(head).Header
+	}
+	c.about("", decide.Metadata{}).Error("request without a usable policy", "error", cause)
+	return c.unjudged("policy")
 }
 
 // unjudged ends a request of which nothing is known.
@@ -148,20 +163,28 @@ func (c *conversation) unjudged(reason string) error {
 func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 	c.metrics.refused(adapter, decision.Refusal)
 	if c.log.Enabled(c.stream.Context(), slog.LevelDebug) {
-		m := decision.Metadata
-		c.log.Debug("refused", "reason", decision.Refusal.Reason, "status", decision.Refusal.Status,
-			logging.RequestID, c.requestID, logging.Adapter, adapter, logging.Principal, m.Principal, logging.Session, m.Session,
-			logging.Method, m.Method, logging.Tool, m.Tool, logging.TraceID, c.traceID, logging.SpanID, c.spanID)
+		c.about(adapter, decision.Metadata).Debug("refused", "reason", decision.Refusal.Reason, "status", decision.Refusal.Status)
 	}
 	if cause := decision.Refusal.Cause; cause != nil {
-		c.log.Warn("a request cannot go on", "adapter", adapter, "reason", decision.Refusal.Reason, "error", cause)
+		c.about(adapter, decision.Metadata).Warn("a request cannot go on", "reason", decision.Refusal.Reason, "error", cause)
 	}
 	return over(c.send(immediateResponse(decision)))
 }
 
+// about is the log for lines that belong to the request.
+func (c *conversation) about(adapter string, m decide.Metadata) *slog.Logger {
+	trace, span := c.span.IDs()
+	if trace == "" {
+		origin := tracing.Origin{Transport: tracing.Context(c.header.Get(tracing.Traceparent), "")}
+		trace = origin.TraceID()
+	}
+	return c.log.With(logging.RequestID, c.header.Get("X-Request-Id"), logging.Adapter, adapter, logging.Principal, m.Principal,
+		logging.Session, m.Session, logging.Method, m.Method, logging.Tool, m.Tool, logging.TraceID, trace, logging.SpanID, span)
+}
+
 // misled ends a request that Envoy hands over in a way that was not agreed.
 func (c *conversation) misled(reason string) error {
-	c.log.Error("Envoy's ext_proc filter is not configured as it must be", "reason", reason)
+	c.about("", decide.Metadata{}).Error("Envoy's ext_proc filter is not configured as it must be", "reason", reason)
 	return c.unjudged(reason)
 }
 

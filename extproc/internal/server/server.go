@@ -52,18 +52,17 @@ func New(judge *decide.Judge, inspector *inspect.Inspector, pause time.Duration,
 // Process implements the ext_proc service: one call is one HTTP request. An
 // error makes Envoy refuse the request.
 func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err error) {
+	c := &conversation{Server: s, stream: stream}
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("panic while judging a request", "panic", p, "stack", string(debug.Stack()))
+			c.about("", decide.Metadata{}).Error("panic while judging a request", "panic", p, "stack", string(debug.Stack()))
 			s.metrics.failed("panic")
 			err = status.Error(codes.Internal, "internal error")
 		}
 	}()
-	c := &conversation{Server: s, stream: stream}
 	policy, err := s.policies.of(stream.Context())
 	if err != nil {
-		s.log.Error("request without a usable policy", "error", err)
-		return c.unjudged("policy")
+		return c.unruled(err)
 	}
 	return c.run(policy)
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // record makes the span of a judgement that is complete. Envoy's own span of
-// the call is its parent. Where the message names another trace, the access log
-// is told of that one.
+// the call is its parent. Where the message names another trace, which is
+// recorded, the access log is told of that one.
 func (c *conversation) record(begin time.Time, header http.Header, message inspect.Message, d *decide.Decision) {
 	if !c.Tracer.On() {
 		return
@@ -23,10 +23,12 @@ func (c *conversation) record(begin time.Time, header http.Header, message inspe
 		Transport: c.caller(header),
 		Message:   tracing.Context(message.Traceparent, message.Tracestate),
 	}
-	d.Metadata.Trace = c.Tracer.ForeignTrace(origin)
+	if origin.Message.IsSampled() {
+		d.Metadata.Trace = c.Tracer.ForeignTrace(origin)
+	}
 	span := c.Tracer.Internal(begin, origin, "judge")
 	defer span.End()
-	c.traceID, c.spanID = span.IDs()
+	c.span = span
 	m := d.Metadata
 	about := tracing.Message{
 		Method: m.Method, Tool: m.Tool, NamesTool: m.Listed == contract.ListedYes, Adapter: m.Adapter, Era: string(m.Era), Principal: m.Principal, Session: m.Session,

@@ -6,14 +6,13 @@
 package session
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/recent"
 )
@@ -73,7 +72,8 @@ type Birth struct {
 type Session struct {
 	Upstream UpstreamID
 	Endpoint Endpoint
-	// Hash stands for the session in logs: 16 hex characters.
+	// Hash stands for the session in logs: logging.SessionHash of Upstream, which
+	// bridges know too.
 	Hash string
 }
 
@@ -128,7 +128,7 @@ func NewCodec(ring Ring, ttl time.Duration, now func() time.Time) *Codec {
 // logs. That is in the id, so that Envoy can tell it too.
 func (c *Codec) Mint(b Birth) (id ClientID, hash string, err error) {
 	now := c.now()
-	hash = hashOf(b, now)
+	hash = logging.SessionHash(string(b.Upstream))
 	payload, err := json.Marshal(claims{
 		Issuer: Issuer, Audience: Issuer,
 		Adapter: b.Adapter, PolicyVersion: b.PolicyVersion,
@@ -186,12 +186,6 @@ func (c *Codec) verify(id ClientID) (verified, error) {
 	}
 	c.verified.Put(id, v)
 	return v, nil
-}
-
-// hashOf is of what no two sessions have in common.
-func hashOf(b Birth, now time.Time) string {
-	sum := sha256.Sum256([]byte(string(b.Adapter) + "\x00" + string(b.Endpoint) + "\x00" + string(b.Upstream) + "\x00" + now.String()))
-	return hex.EncodeToString(sum[:8])
 }
 
 // maxUpstreamID bounds what a server may mint: it goes into every token.

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,14 +63,20 @@ func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
 	}, is
 }
 
-// traceOf is the trace id in a traceparent of W3C's trace context, or empty.
+// traceOf is the trace id in a traceparent of W3C's trace context, if the trace is
+// recorded, so that who follows the id finds something. Otherwise it is empty.
 func traceOf(header string) string {
-	const version, id, rest = 3, 32, "-0123456789abcdef-00"
-	if len(header) < version+id+len(rest) || header[2] != '-' || header[version+id] != '-' {
+	const version, id, span, flags = 3, 32, 16, 2
+	const flagsAt = version + id + 1 + span + 1
+	if len(header) < flagsAt+flags || header[2] != '-' || header[version+id] != '-' || header[flagsAt-1] != '-' {
 		return ""
 	}
 	trace := header[version : version+id]
 	if strings.Trim(trace, "0123456789abcdef") != "" || strings.Trim(trace, "0") == "" {
+		return ""
+	}
+	const sampled = 1
+	if set, err := strconv.ParseUint(header[flagsAt:flagsAt+flags], 16, 8); err != nil || set&sampled == 0 {
 		return ""
 	}
 	return trace

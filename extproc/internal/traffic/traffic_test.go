@@ -357,9 +357,13 @@ func TestTheQueueIsBounded(t *testing.T) {
 func TestExemplars(t *testing.T) {
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
 	for header, want := range map[string]string{
-		"00-" + id + "-00f067aa0ba902b7-01":      id,
-		"00-" + id + "-00f067aa0ba902b7-01-more": id,
-		"":                                       "",
+		"00-" + id + "-00f067aa0ba902b7-01":                      id,
+		"00-" + id + "-00f067aa0ba902b7-01-more":                 id,
+		"00-" + id + "-00f067aa0ba902b7-03":                      id,
+		"00-" + id + "-00f067aa0ba902b7-00":                      "",
+		"00-" + id + "-00f067aa0ba902b7-0x":                      "",
+		"00-" + id + "-00f067aa0ba902b7001":                      "",
+		"":                                                       "",
 		"00-" + strings.ToUpper(id) + "-00f067aa0ba902b7-01":     "",
 		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "",
 		"00-" + id + "x00f067aa0ba902b7-01":                      "",

@@ -16,9 +16,9 @@ const standardOutput = "-"
 
 // requestLines writes a line for each request that has ended, with the keys of the
 // programs' logs. Envoy collects lines and writes them in a thread of its own.
-func requestLines(file string) *accesslogv3.AccessLog {
+func requestLines(file string, f found) *accesslogv3.AccessLog {
 	format := &corev3.SubstitutionFormatString{
-		Format:          &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: lineFormat()},
+		Format:          &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: lineFormat(f)},
 		OmitEmptyValues: true,
 	}
 	if file == standardOutput {
@@ -38,18 +38,17 @@ func requestLines(file string) *accesslogv3.AccessLog {
 }
 
 // lineFormat chooses what is told: never a query, a credential or whole metadata.
-func lineFormat() *structpb.Struct {
-	found := func(key string) string { return "%DYNAMIC_METADATA(" + contract.MetadataNamespace + ":" + key + ")%" }
+func lineFormat(f found) *structpb.Struct {
 	fields := map[string]*structpb.Value{}
 	for key, format := range map[string]string{
 		"time": "%START_TIME%", "level": "INFO", "msg": "request", logging.Part: "envoy",
-		logging.RequestID: "%REQ(X-REQUEST-ID)%", logging.Adapter: found(contract.MetadataAdapter),
-		logging.Principal: found(contract.MetadataPrincipal), logging.Session: found(contract.MetadataSession),
-		logging.Method: found(contract.MetadataMethod), logging.Tool: found(contract.MetadataTool),
-		logging.TraceID: "%TRACE_ID%", logging.SpanID: "%SPAN_ID%", "message_trace_id": found(contract.MetadataTrace),
-		"era": found(contract.MetadataEra), "verdict": found(contract.MetadataVerdict),
+		logging.RequestID: "%REQ(X-REQUEST-ID)%", logging.Adapter: f.format(contract.MetadataAdapter),
+		logging.Principal: f.format(contract.MetadataPrincipal), logging.Session: f.format(contract.MetadataSession),
+		logging.Method: f.format(contract.MetadataMethod), logging.Tool: f.format(contract.MetadataTool),
+		logging.TraceID: "%TRACE_ID%", logging.SpanID: "%SPAN_ID%", "message_trace_id": f.format(contract.MetadataTrace),
+		"era": f.format(contract.MetadataEra), "verdict": f.format(contract.MetadataVerdict),
 		"http_method": "%REQ(:METHOD)%", "path": "%PATH(NQ)%", "route": "%ROUTE_NAME%",
-		"status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "duration_ms": "%DURATION%",
+		"status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "upstream": "%UPSTREAM_HOST%", "duration_ms": "%DURATION%",
 		"bytes_received": "%BYTES_RECEIVED%", "bytes_sent": "%BYTES_SENT%",
 	} {
 		fields[key] = structpb.NewStringValue(format)

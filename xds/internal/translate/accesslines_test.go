@@ -23,7 +23,7 @@ func TestPageOfLines(t *testing.T) {
 		}
 	}
 	var want []string
-	for key, value := range lineFormat().GetFields() {
+	for key, value := range lineFormat(found{}).GetFields() {
 		want = append(want, key)
 		if strings.Contains(value.GetStringValue(), "AUTHORIZATION") || strings.HasSuffix(value.GetStringValue(), "(mooring)%") {
 			t.Errorf("%s tells too much: %s", key, value)

@@ -44,7 +44,11 @@ func (t *Translator) adapterRoutes(a adapters.Adapter, tools []string) *routev3.
 		t.birthRoute(policy),
 	}
 	if t.isFast(a) {
-		routes = append([]*routev3.Route{t.fastRoute(policy, a.Limits)}, routes...)
+		fast := t.fastRoute(policy, a.Limits)
+		if t.tells {
+			fast = told(fast, a.Name)
+		}
+		routes = append([]*routev3.Route{fast}, routes...)
 	}
 	if timeout := t.requestTimeout(a); timeout > 0 {
 		streams := []*routev3.Route{t.streamRoute(policy), t.listenRoute(policy, a.Affinity)}

@@ -41,10 +41,10 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm := connectionManager("public", r.limits)
 	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
-	hcm.Tracing = tracing(r.traces)
+	hcm.Tracing = tracing(r.traces, found{r.fast})
 	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests(), allRequests()}
 	if r.log != "" {
-		hcm.AccessLog = append(hcm.AccessLog, requestLines(r.log))
+		hcm.AccessLog = append(hcm.AccessLog, requestLines(r.log, found{r.fast}))
 	}
 	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{

@@ -132,6 +132,7 @@ func connectRoute() *routev3.Route {
 
 func apiRoute() *routev3.Route {
 	return &routev3.Route{
+		Name:  "api",
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
 			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: contract.ClusterAPI},

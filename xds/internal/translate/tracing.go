@@ -38,7 +38,7 @@ const (
 )
 
 // tracing makes Envoy record spans, or is nil where s records none.
-func tracing(s otlp.Settings) *hcmv3.HttpConnectionManager_Tracing {
+func tracing(s otlp.Settings, f found) *hcmv3.HttpConnectionManager_Tracing {
 	if !s.On() {
 		return nil
 	}
@@ -51,8 +51,9 @@ func tracing(s otlp.Settings) *hcmv3.HttpConnectionManager_Tracing {
 		ClientSampling:  &typev3.Percent{Value: 0},
 		RandomSampling:  &typev3.Percent{Value: 100},
 		OverallSampling: &typev3.Percent{Value: 100},
-		CustomTags:      spanTags(),
-		Operation:       "%REQ(:METHOD)% %DYNAMIC_METADATA(" + contract.MetadataNamespace + ":" + contract.MetadataSpan + ")%",
+		CustomTags:      spanTags(f),
+		// Without a message that was read, the name is that of the route.
+		Operation: "%REQ(:METHOD)% " + firstOf(operator{"DYNAMIC_METADATA", contract.MetadataNamespace + ":" + contract.MetadataSpan}, operator{Command: "ROUTE_NAME"}),
 	}
 }
 
@@ -115,7 +116,7 @@ func sampler(s otlp.Sampler) *corev3.TypedExtensionConfig {
 
 // spanTags are what Envoy's spans tell beside Envoy's own: what the external
 // processor found. The URL is without its query, which may hold anything.
-func spanTags() []*tracingtypev3.CustomTag {
+func spanTags(f found) []*tracingtypev3.CustomTag {
 	tags := []*tracingtypev3.CustomTag{
 		{Tag: "http.url", Type: &tracingtypev3.CustomTag_Value{Value: "%PATH(NQ)%"}},
 		{Tag: "http.route", Type: &tracingtypev3.CustomTag_Value{Value: "%ROUTE_NAME%"}},
@@ -127,7 +128,7 @@ func spanTags() []*tracingtypev3.CustomTag {
 		{"mcp.session.id", contract.MetadataSession}, {"mooring.message.trace_id", contract.MetadataTrace},
 	} {
 		tags = append(tags, &tracingtypev3.CustomTag{Tag: t.tag, Type: &tracingtypev3.CustomTag_Value{
-			Value: "%DYNAMIC_METADATA(" + contract.MetadataNamespace + ":" + t.key + ")%",
+			Value: f.format(t.key),
 		}})
 	}
 	return tags

@@ -61,11 +61,13 @@ type Resources struct {
 // Translator translates under fixed settings. It is safe for use by several
 // goroutines.
 type Translator struct {
-	limits    Limits
-	hosts     []string
-	address   authn.Address
-	fast      bool
-	pods      bool
+	limits  Limits
+	hosts   []string
+	address authn.Address
+	fast    bool
+	pods    bool
+	// tells says that Envoy writes lines or makes spans of requests.
+	tells     bool
 	listeners []*listenerv3.Listener
 	// clusters are those that are no adapter's.
 	clusters []*clusterv3.Cluster
@@ -77,7 +79,9 @@ func New(s Settings) (*Translator, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Translator{limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods}
+	t := &Translator{
+		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, tells: r.traces.On() || r.log != "",
+	}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {
 		return nil, fmt.Errorf("translating listeners: %w", err)
