@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/api"
@@ -69,9 +70,14 @@ type runtime struct {
 	sessions trust.Sessions
 	// identityKeys are shown to everybody. Nil means that there are none.
 	identityKeys func() ([]byte, error)
-	// meter measures traffic by its work. Nil means that nobody does.
-	meter   adapters.TrafficMeter
-	measure func(context.Context) error
+	// meter measures traffic. Nil means that nobody does.
+	meter adapters.TrafficMeter
+	// tasks keep all of this current until their context ends.
+	tasks []func(context.Context) error
+	// services are served beside discovery.
+	services []func(grpc.ServiceRegistrar)
+	// known is closed once deployer knows what runs. Nil means at once.
+	known <-chan struct{}
 }
 
 // assemble makes the parts that run adapters there.
@@ -82,7 +88,7 @@ func (b *base) assemble(r runtime) (parts, error) {
 	}
 	trusted := trustOf(r, b.cfg.Passing)
 	loop := snapshot.New(snapshot.Config{
-		Store: r.store, Deployer: r.deployer, Translator: translator, Truster: trusted, Registerer: b.registry, Log: b.log,
+		Store: r.store, Deployer: r.deployer, Translator: translator, Truster: trusted, Known: r.known, Registerer: b.registry, Log: b.log,
 	})
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: r.store, Deployer: r.deployer, Programmer: loop, Traffic: r.meter, Limits: b.limits(),
@@ -93,8 +99,8 @@ func (b *base) assemble(r runtime) (parts, error) {
 		return parts{}, err
 	}
 	return parts{
-		run: r.run, loop: loop, discovery: server.New(loop, b.log),
-		identity: r.who.run, trust: trusted, measure: r.measure, api: handler,
+		run: r.run, loop: loop, discovery: server.New(loop, b.log, r.services...),
+		tasks: append(r.tasks, r.who.run, trusted.Run), api: handler,
 		ops: opsHandler(b.registry, loop, r.store, r.deployer, b.logs),
 	}, nil
 }

@@ -88,7 +88,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) (err error) {
 	meter, measure := trafficMeter(cfg, store, base.log)
 	p, err := base.assemble(runtime{
 		store: store, deployer: deployer, run: deployer.Run, who: who, remotes: remotes, settings: machineSettings(cfg),
-		sessions: cfg.sessions(base.log), identityKeys: identityKeys(cfg), meter: meter, measure: measure,
+		sessions: cfg.sessions(base.log), identityKeys: identityKeys(cfg), meter: meter, tasks: []func(context.Context) error{measure},
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 // commands are what the program does.
 type commands struct {
 	Serve       Config     `cmd:"" default:"withargs" help:"Run adapters on this machine (the default)."`
+	Kubernetes  Kubernetes `cmd:"" help:"Run adapters as pods."`
 	VerifyAudit auditFiles `cmd:"" help:"Say whether audit files hold an unbroken chain."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
@@ -38,6 +39,8 @@ func main() {
 	switch parsed.Command() {
 	case "serve":
 		work(c.Serve.LogLevel, func(ctx context.Context, log *logging.Log) error { return run(ctx, c.Serve, log) })
+	case "kubernetes":
+		work(c.Kubernetes.LogLevel, func(ctx context.Context, log *logging.Log) error { return runKubernetes(ctx, c.Kubernetes, log) })
 	default:
 		parsed.FatalIfErrorf(parsed.Run())
 	}

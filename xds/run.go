@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,10 +28,9 @@ type parts struct {
 	run       func(ctx context.Context) error
 	loop      *snapshot.Loop
 	discovery *server.Server
-	identity  func(ctx context.Context) error
-	measure   func(ctx context.Context) error
-	trust     truster
-	api, ops  http.Handler
+	// tasks keep current what the others work with.
+	tasks    []func(ctx context.Context) error
+	api, ops http.Handler
 }
 
 // on serves discovery, the API and operations on those listeners, in this order.
@@ -48,7 +48,7 @@ func serve(ctx context.Context, p parts, fronts ...func(context.Context) error) 
 	deployed := make(chan error, 1)
 	go func() { deployed <- p.run(ctx) }()
 	group, groupCtx := errgroup.WithContext(ctx)
-	for _, part := range append(fronts, p.loop.Run, p.identity, p.measure, p.trust.Run) {
+	for _, part := range slices.Concat(fronts, p.tasks, []func(context.Context) error{p.loop.Run}) {
 		group.Go(func() error { return part(groupCtx) })
 	}
 	group.Go(func() error {

@@ -236,7 +236,7 @@ func partsFor(t *testing.T, store adapters.Store, deployer adapters.Deployer) pa
 	})
 	return parts{
 		run: deployer.Run, loop: loop, discovery: server.New(loop, quiet()),
-		identity: idle, measure: idle, trust: nobody{}, api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer, logging.New(io.Discard, "xds", slog.LevelInfo, nil)),
+		api: http.NotFoundHandler(), ops: opsHandler(registry, loop, store, deployer, logging.New(io.Discard, "xds", slog.LevelInfo, nil)),
 	}
 }
 

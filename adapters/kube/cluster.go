@@ -73,6 +73,7 @@ type Cluster struct {
 	store   *Store
 	// deployer says what runs, on every replica.
 	deployer *deploy.Deployer
+	keys     *keysDocument
 	// everywhere run on every replica, and leading on the one that leads, until it
 	// does no more: they may run several times, one after the other.
 	everywhere, leading []func(context.Context) error
@@ -111,11 +112,16 @@ func Connect(cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, objects: objects}
 	c.store = newStore(cfg, objects)
 	c.everywhere = append(c.everywhere, c.store.follow)
+	c.addAPIKeys()
 	if err := c.addDeployer(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
+
+// Known is closed once this replica knows what runs: what it says before is
+// nothing to go by.
+func (c *Cluster) Known() <-chan struct{} { return c.deployer.Known() }
 
 // Store is the adapters of the namespace. Its answers wait for Run.
 func (c *Cluster) Store() adapters.Store { return c.store }

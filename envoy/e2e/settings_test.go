@@ -49,7 +49,7 @@ func TestSettingsPage(t *testing.T) {
 		sections[title] = text
 	}
 	programs := map[string][]string{
-		"mooring": {"mooring"}, "xds": {"xds", "serve"}, "extproc": {"extproc", "serve"}, "bridge": {"bridge"},
+		"mooring": {"mooring"}, "xds": {"xds", "serve"}, "xds kubernetes": {"xds", "kubernetes"}, "extproc": {"extproc", "serve"}, "bridge": {"bridge"},
 		"extproc make-key": {"extproc", "make-key"}, "extproc drain": {"extproc", "drain"}, "extproc check": {"extproc", "check"},
 	}
 	for title := range sections {

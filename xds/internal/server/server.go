@@ -1,5 +1,4 @@
-// Package server speaks the aggregated discovery service, delta form, on a Unix
-// socket. It tells a Tracker what each Envoy was sent and what it answered, and
+// Package server speaks the aggregated discovery service, delta form. It tells a Tracker what each Envoy was sent and what it answered, and
 // decides nothing.
 package server
 
@@ -8,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	deltav3 "github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 )
@@ -22,22 +23,39 @@ import (
 // resource that it has.
 const maxRequestBytes = 32 << 20
 
+const (
+	// pingInterval and pingTimeout find an Envoy whose machine is gone, which would
+	// be waited for to accept what it never will.
+	pingInterval = 10 * time.Second
+	pingTimeout  = 5 * time.Second
+	// minPing is how often Envoys may do the same.
+	minPing = time.Second
+)
+
 // Server serves the resources of a Loop.
 type Server struct {
-	loop *snapshot.Loop
-	log  *slog.Logger
+	loop   *snapshot.Loop
+	log    *slog.Logger
+	others []func(grpc.ServiceRegistrar)
 }
 
-// New is a Server of what loop publishes.
-func New(loop *snapshot.Loop, log *slog.Logger) *Server { return &Server{loop: loop, log: log} }
+// New is a Server of what loop publishes. Others register more services.
+func New(loop *snapshot.Loop, log *slog.Logger, others ...func(grpc.ServiceRegistrar)) *Server {
+	return &Server{loop: loop, log: log, others: others}
+}
 
 // Serve serves on l, which it closes, until ctx ends. It returns once all
 // streams have.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	g := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequestBytes), grpc.WaitForHandlers(true))
+	g := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequestBytes), grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingInterval, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}))
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &service{
 		delta: deltav3.NewServer(ctx, s.loop.Cache(), callbacks{loop: s.loop, log: s.log}),
 	})
+	for _, register := range s.others {
+		register(g)
+	}
 	stop := context.AfterFunc(ctx, g.Stop)
 	defer stop()
 	err := g.Serve(l)

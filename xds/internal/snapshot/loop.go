@@ -58,13 +58,16 @@ type Truster interface {
 	Changes(ctx context.Context) <-chan struct{}
 }
 
-// Config is what a Loop works with. All fields are required but Truster: nil
-// means that Envoy may believe nobody's tokens.
+// Config is what a Loop works with. All fields are required but Truster and Known.
 type Config struct {
 	Store      Lister
 	Deployer   Runner
 	Translator Translator
-	Truster    Truster
+	// Truster knows whose tokens Envoy may believe by itself. Nil means nobody's.
+	Truster Truster
+	// Known is closed once the Deployer knows what runs. Nil means that it always
+	// does.
+	Known      <-chan struct{}
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -158,6 +161,13 @@ func (l *Loop) Ready() error {
 // instances of an earlier start are. An Envoy that has been serving all the
 // while would otherwise be told that they are gone, and cut their sessions.
 func (l *Loop) awaitInstances(ctx context.Context, deployed <-chan struct{}) {
+	if l.config.Known != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.config.Known:
+		}
+	}
 	timeout := time.After(adoption)
 	for !l.settled(ctx) {
 		select {

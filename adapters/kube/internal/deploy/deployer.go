@@ -55,6 +55,7 @@ type Deployer struct {
 	own       adapters.Notifier // pods, slices and answers
 	listeners adapters.Notifier // instances
 	snapshot  atomic.Pointer[map[adapters.UID][]adapters.Instance]
+	known     chan struct{}
 	asker     *asker
 	masks     *masks
 
@@ -69,7 +70,7 @@ func New(cfg Config) *Deployer {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Deployer{cfg: cfg, masks: &masks{store: cfg.Store}}
+	d := &Deployer{cfg: cfg, known: make(chan struct{}), masks: &masks{store: cfg.Store}}
 	d.asker = newAsker(d.own.Notify)
 	d.snapshot.Store(&map[adapters.UID][]adapters.Instance{})
 	return d
@@ -98,10 +99,14 @@ func (d *Deployer) Conditions(a adapters.Adapter) []adapters.Condition {
 // and must not be changed.
 func (d *Deployer) Instances() map[adapters.UID][]adapters.Instance { return *d.snapshot.Load() }
 
+// Known is closed once Run has looked for the first time.
+func (d *Deployer) Known() <-chan struct{} { return d.known }
+
 // Changes implements adapters.Deployer.
 func (d *Deployer) Changes(ctx context.Context) <-chan struct{} { return d.listeners.Changes(ctx) }
 
-// Run implements adapters.Deployer. It begins when the cache has everything.
+// Run implements adapters.Deployer. It begins when the cache has everything, and
+// is to be called once.
 func (d *Deployer) Run(ctx context.Context) error {
 	changes := d.own.Changes(ctx)
 	remove, err := d.listen(ctx)
@@ -115,9 +120,7 @@ func (d *Deployer) Run(ctx context.Context) error {
 	defer d.asker.wait()
 	stored := d.cfg.Store.Changes(ctx)
 	for {
-		if err := d.look(ctx); err != nil {
-			d.cfg.Log.Error("pods cannot be listed", "error", err)
-		}
+		d.lookOrLog(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -131,6 +134,19 @@ func (d *Deployer) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(settle):
 		}
+	}
+}
+
+// lookOrLog makes it known that there was a first look, where there was.
+func (d *Deployer) lookOrLog(ctx context.Context) {
+	if err := d.look(ctx); err != nil {
+		d.cfg.Log.Error("pods cannot be listed", "error", err)
+		return
+	}
+	select {
+	case <-d.known:
+	default:
+		close(d.known)
 	}
 }
 
