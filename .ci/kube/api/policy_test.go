@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,9 +24,6 @@ const (
 	guarded      = "gateway"
 	controlPlane = "system:serviceaccount:gateway:mooring-xds"
 )
-
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
 
 // guard applies the chart's admission policies, and returns when they are in force
 // in the namespace guarded. They end with the test.
@@ -67,23 +63,9 @@ func guard(t *testing.T) {
 	owned.Annotations = map[string]string{kube.AnnotationCreatedBy: "me"}
 	named.Spec.EnvironmentVariables["a-b"] = ""
 	for _, refused := range []*v1alpha1.MCPAdapter{owned, named} {
-		eventually(t, func() bool {
+		eventually(t, "the policies count", func() bool {
 			return server.admin.Create(t.Context(), refused.DeepCopy(), client.DryRunAll) != nil
 		})
-	}
-}
-
-// eventually waits until done.
-func eventually(t *testing.T, done func() bool) {
-	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(20*time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("what was waited for did not come")
-		}
 	}
 }
 
