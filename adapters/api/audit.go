@@ -11,6 +11,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/audit"
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 )
 
 // Auditor keeps what was done and refused. *audit.Log is one.
@@ -72,7 +73,7 @@ func (a *api) audit(r *http.Request, h http.Header, c *call) {
 		e.Changed, e.Before, e.After = difference(c.before, c.after)
 	}
 	if err := a.Audit.Append(e); err != nil {
-		a.Log.Error("the audit cannot be kept", "request_id", c.id, "error", err)
+		a.Log.Error("the audit cannot be kept", logging.RequestID, c.id, "error", err)
 	}
 }
 

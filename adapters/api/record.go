@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/logging"
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 )
 
 // headerRequestID names a request in the logs of all parts. Envoy sets it.
@@ -104,12 +106,14 @@ func (a *api) recorded(next http.Handler) http.Handler {
 func (a *api) log(r *http.Request, c *call, took time.Duration) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
-		slog.String("request_id", c.id),
-		slog.String("method", r.Method),
+		slog.String(logging.RequestID, c.id),
+		slog.String(logging.Adapter, adapterOf(r.URL.Path)),
+		slog.String(logging.Principal, c.principal),
+		slog.String(logging.TraceID, traceOf(r.Header)),
+		slog.String("http_method", r.Method),
 		slog.String("path", r.URL.Path),
 		slog.Int("status", c.status),
-		slog.Duration("took", took),
-		slog.String("principal", c.principal),
+		slog.Int64("duration_ms", took.Milliseconds()),
 	}
 	if c.err != nil {
 		attrs = append(attrs, slog.Any("error", c.err))
@@ -121,6 +125,12 @@ func (a *api) log(r *http.Request, c *call, took time.Duration) {
 		level = slog.LevelDebug
 	}
 	a.Log.LogAttrs(r.Context(), level, "api request", attrs...)
+}
+
+// traceOf is the id of the trace that a request is in, or empty.
+func traceOf(h http.Header) string {
+	origin := tracing.Origin{Transport: tracing.Context(h.Get(tracing.Traceparent), "")}
+	return origin.TraceID()
 }
 
 // requestIDHeader is the request's own id where it has a sane one, else a new

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 )
 
 const (
@@ -117,7 +118,7 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	if err := a.Store.Create(r.Context(), key); err != nil {
 		return err
 	}
-	a.Log.Info("api key created", "request_id", r.Header.Get(headerRequestID), "key_id", id, "principal", p.Hash(), "expires_at", key.ExpiresAt)
+	a.Log.Info("api key created", logging.RequestID, r.Header.Get(headerRequestID), "key_id", id, logging.Principal, p.Hash(), "expires_at", key.ExpiresAt)
 	shown := a.view(key)
 	shown.Key = text
 	w.Header().Set("Location", "/apikeys/"+id)
@@ -155,7 +156,7 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request, p adapters.Principa
 	if err := a.Store.Delete(r.Context(), key.ID); err != nil {
 		return err
 	}
-	a.Log.Info("api key revoked", "request_id", r.Header.Get(headerRequestID), "key_id", key.ID, "principal", p.Hash())
+	a.Log.Info("api key revoked", logging.RequestID, r.Header.Get(headerRequestID), "key_id", key.ID, logging.Principal, p.Hash())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/logging"
 )
 
 // headerRequestID names a request in the logs of all parts.
@@ -116,7 +117,7 @@ func problemOf(err error) *problem {
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	if p == nil {
-		a.Log.Error("api keys cannot be served", "request_id", r.Header.Get(headerRequestID), "error", err)
+		a.Log.Error("api keys cannot be served", logging.RequestID, r.Header.Get(headerRequestID), "error", err)
 		p = &problem{
 			status: http.StatusServiceUnavailable, detail: "API keys cannot be managed at the moment.",
 			header: http.Header{"Retry-After": {"5"}},

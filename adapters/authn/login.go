@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/mooring-mcp/mooring/adapters/logging"
 )
 
 const (
@@ -137,7 +139,7 @@ func (g *Gate) token(w http.ResponseWriter, r *http.Request, login string) {
 	}
 	form.Del(parameterResource)
 	if err := g.handOn(w, r, login+"/token", form); err != nil {
-		g.opt.Log.Warn("token request cannot be handed on", "error", err)
+		g.opt.Log.Warn("token request cannot be handed on", logging.RequestID, r.Header.Get(headerRequestID), "error", err)
 		w.Header().Set("Retry-After", "5")
 		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "The issuer cannot be reached.")
 	}

@@ -35,6 +35,11 @@ func TestLogs(t *testing.T) {
 	if answer.Status != http.StatusOK {
 		t.Fatal(answer)
 	}
+	refused := func() string { return s.With("unknown").Post(listTools).Header.Get("X-Request-Id") }
+	refused()
+	changeLevel(t, m, "debug")
+	id := refused()
+	ofRequests(t, m, s)
 	line := awaitLine(t, m, "envoy", func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace })
 	for key, want := range map[string]any{
 		"part": "envoy", "adapter": "a", "method": "tools/call", "tool": "echo", "era": "legacy", "verdict": "allow", "status": 200.,
@@ -44,22 +49,49 @@ func TestLogs(t *testing.T) {
 			t.Errorf("access log: %s is %v, not %v", key, line[key], want)
 		}
 	}
-	refused := func() string { return s.With("unknown").Post(listTools).Header.Get("X-Request-Id") }
-	refused()
-	changeLevel(t, m, "debug")
-	id := refused()
 	line = awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "refused" })
 	for key, want := range map[string]any{"part": "extproc", "level": "DEBUG", "adapter": "a", "method": "tools/list", "request_id": id} {
 		if line[key] != want {
 			t.Errorf("extproc: %s is %v, not %v", key, line[key], want)
 		}
 	}
-	for _, part := range []string{"envoy", "extproc", "xds"} {
+	for _, part := range []string{"envoy", "extproc", "xds", "bridge"} {
 		text := logOf(t, m, part)
 		for _, secret := range []string{"sesame", s.ID} {
 			if strings.Contains(text, secret) {
 				t.Errorf("the log of %s has %.20q", part, secret)
 			}
+		}
+	}
+}
+
+// ofRequests: what the bridge says while it serves a request names the request,
+// its session and its principal as Envoy's line does, and so does what the control
+// plane says of one to the API.
+func ofRequests(t *testing.T, m *harness.Mooring, s harness.Raw) {
+	t.Helper()
+	const trace = "2bf7651916cd43dd8448eb211c80319c"
+	if _, err := s.Call("crash", `{}`); err == nil {
+		t.Fatal("a call that ends its server answers")
+	}
+	for msg, answer := range map[string]harness.Answer{
+		"session goes on with a new server process": s.Post(listTools, "traceparent", traceparent(trace)),
+		"refused": s.Send(http.MethodGet, "", "Last-Event-Id", "none", "traceparent", traceparent(trace)),
+	} {
+		id := answer.Header.Get("X-Request-Id")
+		said := awaitLine(t, m, "bridge", func(line map[string]any) bool { return line["msg"] == msg && line["request_id"] == id })
+		envoy := awaitLine(t, m, "envoy", func(line map[string]any) bool { return line["msg"] == "request" && line["request_id"] == id })
+		for _, key := range []string{"adapter", "session", "principal", "trace_id"} {
+			if said[key] == nil || said[key] != envoy[key] {
+				t.Errorf("%s: %s is %v to the bridge, and %v to Envoy", msg, key, said[key], envoy[key])
+			}
+		}
+	}
+	answer := m.MustDo(http.StatusOK, http.MethodGet, "/adapters/a", "", "traceparent", traceparent(trace))
+	said := awaitLine(t, m, "xds", func(line map[string]any) bool { return line["request_id"] == answer.Header.Get("X-Request-Id") })
+	for key, want := range map[string]any{"adapter": "a", "http_method": "GET", "status": 200., "trace_id": trace} {
+		if said[key] != want {
+			t.Errorf("xds: %s is %v, not %v", key, said[key], want)
 		}
 	}
 }
@@ -94,13 +126,25 @@ func changeLevel(t *testing.T, m *harness.Mooring, level string) {
 	}
 }
 
+// logOf is the log of a part, and of all bridges for bridge.
 func logOf(t *testing.T, m *harness.Mooring, part string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(m.State, "logs", part+".log"))
-	if err != nil {
-		t.Fatal(err)
+	paths := []string{filepath.Join(m.State, "logs", part+".log")}
+	if part == "bridge" {
+		var err error
+		if paths, err = filepath.Glob(filepath.Join(m.State, "adapters", "*", "*", "bridge.log")); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return string(text)
+	var all strings.Builder
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
 }
 
 // awaitLine waits for a line of a part's log.
