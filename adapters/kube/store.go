@@ -60,6 +60,9 @@ func newStore(cfg Config, objects cluster.Cluster) *Store {
 
 // Create implements adapters.Store.
 func (s *Store) Create(ctx context.Context, a adapters.Adapter) (adapters.Adapter, error) {
+	if err := s.awaitCache(ctx); err != nil {
+		return adapters.Adapter{}, err
+	}
 	object := &v1alpha1.MCPAdapter{ObjectMeta: metav1.ObjectMeta{Name: a.Name, Namespace: s.namespace}}
 	references, added := place(object, nil, a.SecretEnvironmentVariables)
 	setSpec(object, a.Spec, references)
@@ -74,7 +77,7 @@ func (s *Store) Create(ctx context.Context, a adapters.Adapter) (adapters.Adapte
 	if err := s.writeSecret(ctx, object, added, references); err != nil {
 		// Without them it could never run, and its name would be taken.
 		undo := context.WithoutCancel(ctx)
-		return adapters.Adapter{}, errors.Join(told(err), client.IgnoreNotFound(s.client.Delete(undo, object, exactly(object))))
+		return adapters.Adapter{}, errors.Join(told(err), client.IgnoreNotFound(s.client.Delete(undo, object, client.Preconditions{UID: &object.UID})))
 	}
 	return s.written(object, a)
 }
@@ -171,6 +174,9 @@ func (s *Store) Update(ctx context.Context, a adapters.Adapter, ifAt adapters.Re
 }
 
 func (s *Store) update(ctx context.Context, a adapters.Adapter, ifAt adapters.Revision) (adapters.Adapter, error) {
+	if err := s.awaitCache(ctx); err != nil {
+		return adapters.Adapter{}, err
+	}
 	object, current, err := s.get(ctx, a.Name)
 	if err != nil {
 		return adapters.Adapter{}, err
@@ -209,6 +215,9 @@ func (s *Store) Delete(ctx context.Context, name string, ifAt adapters.Revision)
 }
 
 func (s *Store) remove(ctx context.Context, name string, ifAt adapters.Revision) error {
+	if err := s.awaitCache(ctx); err != nil {
+		return err
+	}
 	object, current, err := s.get(ctx, name)
 	if errors.Is(err, adapters.ErrUnreadable) && ifAt == "" {
 		err = nil

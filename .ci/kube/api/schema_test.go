@@ -23,11 +23,11 @@ const rounds = 20
 // TestServerSaysWhatValidateSays: the CustomResourceDefinition and the admission
 // policy together take what adapters.Spec.Validate takes, and refuse the rest.
 func TestServerSaysWhatValidateSays(t *testing.T) {
-	guard(t)
+	namespace := guarded(t)
 	taken, refused := 0, 0
 	for range rounds {
 		rapid.Check(t, func(t *rapid.T) {
-			if compare(t, adapterstest.Specs().Draw(t, "spec")) {
+			if compare(t, namespace, adapterstest.Specs().Draw(t, "spec")) {
 				taken++
 			} else {
 				refused++
@@ -40,8 +40,20 @@ func TestServerSaysWhatValidateSays(t *testing.T) {
 	}
 }
 
+// guarded is a namespace in which the chart's admission policies are in force.
+func guarded(t *testing.T) string {
+	t.Helper()
+	i := install(t)
+	refused := i.adapter("refused")
+	refused.Spec.EnvironmentVariables["a-b"] = ""
+	eventually(t, "the policy of names", func() bool {
+		return server.admin.Create(t.Context(), refused.DeepCopy(), client.DryRunAll) != nil
+	})
+	return i.namespace
+}
+
 func TestServerSaysWhatValidateSaysOfCounts(t *testing.T) {
-	guard(t)
+	namespace := guarded(t)
 	for _, count := range []int{63, 64, 65, 256, 257, 512, 513} {
 		specs := make([]adapters.Spec, 5)
 		for i := range specs {
@@ -59,7 +71,7 @@ func TestServerSaysWhatValidateSaysOfCounts(t *testing.T) {
 			specs[4].SecretEnvironmentVariables[name] = ""
 		}
 		for _, spec := range specs {
-			compare(t, spec)
+			compare(t, namespace, spec)
 		}
 	}
 }
@@ -73,12 +85,12 @@ type failer interface {
 
 // compare asks the API server for its verdict on spec, and reports what Validate
 // says. Of secrets, which are references there, only the names are judged.
-func compare(t failer, spec adapters.Spec) (valid bool) {
+func compare(t failer, namespace string, spec adapters.Spec) (valid bool) {
 	for name := range spec.SecretEnvironmentVariables {
 		spec.SecretEnvironmentVariables[name] = "hunter22"
 	}
 	faults := spec.Validate(adapters.Limits{MaxReplicas: adapters.MaxReplicaCount})
-	object := objectOf(t, spec)
+	object := objectOf(t, namespace, spec)
 	err := server.admin.Create(t.Context(), object, client.DryRunAll)
 	if err != nil && !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
 		t.Fatal(err)
@@ -92,7 +104,7 @@ func compare(t failer, spec adapters.Spec) (valid bool) {
 
 // objectOf is the custom resource as a user would write it: the adapter's JSON
 // with the name elsewhere, and references to secrets.
-func objectOf(t failer, spec adapters.Spec) *unstructured.Unstructured {
+func objectOf(t failer, namespace string, spec adapters.Spec) *unstructured.Unstructured {
 	text, err := json.Marshal(spec.Normalize())
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +121,7 @@ func objectOf(t failer, spec adapters.Spec) *unstructured.Unstructured {
 	}
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": members}}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.Kind))
-	object.SetNamespace(guarded)
+	object.SetNamespace(namespace)
 	object.SetName(spec.Name)
 	return object
 }

@@ -143,7 +143,9 @@ func (r *Reconciler) ensure(ctx context.Context, wanted client.Object) (blocked 
 		}
 	}
 	r.cfg.Log.Info("applying object", "adapter", wanted.GetLabels()[objects.LabelAdapter], "object", describe(wanted))
-	if err := r.cfg.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(m), Manager, client.ForceOwnership); err != nil {
+	// To wait for it, the cache would hold everything a second time, in this form.
+	err = r.cfg.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(m), Manager, client.ForceOwnership, client.DisableReadYourWritesConsistency)
+	if err != nil {
 		return false, fmt.Errorf("applying %s: %w", describe(wanted), err)
 	}
 	return false, nil
