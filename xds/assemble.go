@@ -76,6 +76,9 @@ type runtime struct {
 	tasks []func(context.Context) error
 	// services are served beside discovery.
 	services []func(grpc.ServiceRegistrar)
+	// report is told who knows what Envoys have accepted. Nil means that nobody
+	// else needs to know.
+	report func(adapters.Programmer)
 	// known is closed once deployer knows what runs. Nil means at once.
 	known <-chan struct{}
 }
@@ -90,6 +93,9 @@ func (b *base) assemble(r runtime) (parts, error) {
 	loop := snapshot.New(snapshot.Config{
 		Store: r.store, Deployer: r.deployer, Translator: translator, Truster: trusted, Known: r.known, Registerer: b.registry, Log: b.log,
 	})
+	if r.report != nil {
+		r.report(loop)
+	}
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: r.store, Deployer: r.deployer, Programmer: loop, Traffic: r.meter, Limits: b.limits(),
 		Check: b.check(r.remotes, r.who),

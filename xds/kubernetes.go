@@ -123,7 +123,7 @@ func (c *Kubernetes) onCluster(b *base) (runtime, error) {
 		return runtime{}, err
 	}
 	return runtime{
-		store: cluster.Store(), deployer: cluster.Deployer(), run: cluster.Run, known: cluster.Known(),
+		store: cluster.Store(), deployer: cluster.Deployer(), run: cluster.Run, known: cluster.Known(), report: cluster.ReportProgrammed,
 		who: who, remotes: remotes, settings: c.podSettings(),
 		services: []func(grpc.ServiceRegistrar){func(to grpc.ServiceRegistrar) { feed.Register(to, known) }},
 	}, nil

@@ -73,7 +73,9 @@ type Cluster struct {
 	store   *Store
 	// deployer says what runs, on every replica.
 	deployer *deploy.Deployer
-	keys     *keysDocument
+	// programmer knows what Envoys have accepted. Nil means that nobody does.
+	programmer adapters.Programmer
+	keys       *keysDocument
 	// everywhere run on every replica, and leading on the one that leads, until it
 	// does no more: they may run several times, one after the other.
 	everywhere, leading []func(context.Context) error

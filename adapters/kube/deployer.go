@@ -53,7 +53,8 @@ func (c *Cluster) addDeployer() error {
 		Read: func(ctx context.Context, object *v1alpha1.MCPAdapter) (adapters.Adapter, error) {
 			return c.store.read(object, c.store.cachedSecrets(ctx))
 		},
-		Status: c.status().Status,
+		Known:  c.deployer.Known(),
+		Status: c.statusOf(),
 		URL: func(name string) string {
 			return strings.TrimSuffix(c.cfg.PublicURL, "/") + "/adapters/" + name + "/mcp"
 		},
@@ -64,11 +65,20 @@ func (c *Cluster) addDeployer() error {
 	return nil
 }
 
-// status says how adapters are, as the API does.
-func (c *Cluster) status() *adapters.Service {
-	return adapters.NewService(adapters.ServiceConfig{
-		Store: c.store, Deployer: c.deployer, Check: c.cfg.Check, Limits: c.cfg.Limits,
-	})
+// ReportProgrammed makes the replica that leads write what p knows into adapters'
+// status. To be called before Run.
+func (c *Cluster) ReportProgrammed(p adapters.Programmer) { c.programmer = p }
+
+// statusOf says how adapters are, as the API does.
+func (c *Cluster) statusOf() func(adapters.Adapter) adapters.Status {
+	service := adapters.NewService(adapters.ServiceConfig{Store: c.store, Deployer: c.deployer, Check: c.cfg.Check, Limits: c.cfg.Limits})
+	return func(a adapters.Adapter) adapters.Status {
+		status := service.Status(a)
+		if c.programmer != nil {
+			status.Conditions = append(status.Conditions, c.programmer.Programmed(a))
+		}
+		return status
+	}
 }
 
 // owned are the kinds that adapters are made of: of each, the cache has Mooring's

@@ -38,6 +38,7 @@ const (
 // words, and which tools they have. No request of it reaches the cluster's API.
 type asker struct {
 	tell   func()
+	port   int
 	client http.Client
 	places chan struct{}
 	asks   sync.WaitGroup
@@ -59,7 +60,7 @@ func newAsker(tell func()) *asker {
 	wake := time.NewTimer(time.Hour)
 	wake.Stop()
 	return &asker{
-		tell: tell, known: map[types.UID]*asked{}, places: make(chan struct{}, maxAsking), wake: wake,
+		tell: tell, port: objects.Port, known: map[types.UID]*asked{}, places: make(chan struct{}, maxAsking), wake: wake,
 		client: http.Client{
 			Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true, Proxy: nil},
 			Timeout:       askTimeout,
@@ -93,10 +94,10 @@ func (a *asker) follow(ctx context.Context, pods []*corev1.Pod) {
 	defer a.mu.Unlock()
 	now, there, next := time.Now(), map[types.UID]bool{}, time.Time{}
 	for _, pod := range pods {
-		if !answers(pod) {
-			continue
-		}
 		there[pod.UID] = true
+		if !answers(pod) {
+			continue // what it said before holds
+		}
 		k := a.known[pod.UID]
 		if ready := objects.IsReady(pod); k == nil || k.ready != ready {
 			old := k
@@ -177,7 +178,7 @@ func pause(ready bool, answer instances.Answer, err error) time.Duration {
 
 // get asks once.
 func (a *asker) get(ctx context.Context, ip string) (instances.Answer, error) {
-	url := "http://" + net.JoinHostPort(ip, strconv.Itoa(objects.Port)) + "/readyz"
+	url := "http://" + net.JoinHostPort(ip, strconv.Itoa(a.port)) + "/readyz"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return instances.Answer{}, fmt.Errorf("asking a bridge: %w", err)

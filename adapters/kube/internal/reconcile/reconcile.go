@@ -44,6 +44,8 @@ type Config struct {
 	// Read is what an object of the cache says. An adapters.UnreadableError where
 	// it says nothing that can be run.
 	Read func(context.Context, *v1alpha1.MCPAdapter) (adapters.Adapter, error)
+	// Known is closed once Status knows what runs.
+	Known <-chan struct{}
 	// Status says how an adapter is.
 	Status func(adapters.Adapter) adapters.Status
 	// URL is where clients reach the adapter of that name.

@@ -36,7 +36,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		return err
 	}
 	defer remove()
-	if !r.cfg.Cache.WaitForCacheSync(ctx) {
+	if !r.ready(ctx) {
 		names.ShutDown()
 		return nil // ctx has ended
 	}
@@ -53,6 +53,20 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	names.ShutDown()
 	work.Wait()
 	return nil
+}
+
+// ready waits until everything is known: whoever begins to lead must not write
+// that nothing runs.
+func (r *Reconciler) ready(ctx context.Context) bool {
+	if !r.cfg.Cache.WaitForCacheSync(ctx) {
+		return false
+	}
+	select {
+	case <-r.cfg.Known:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Touch looks at the adapters of those names, if this is the one that does.
@@ -107,5 +121,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (wait time.Dura
 		return 0, fmt.Errorf("reading adapter %q: %w", name, err)
 	}
 	wait, deployErr := r.deploy(ctx, r.input(object, adapter))
-	return wait, errors.Join(deployErr, r.report(ctx, object, adapter, deployErr))
+	open, err := r.report(ctx, object, adapter, deployErr)
+	return soonest(wait, open), errors.Join(deployErr, err)
+}
+
+// soonest is the shorter wait, of which zero means none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,13 +21,19 @@ import (
 const (
 	reasonInvalid = "Invalid"
 	reasonRefused = "DeployFailed"
+	// What Envoy has not answered is asked for again after openSoon, and later after
+	// openLong; it is shown as open after openShown.
+	openSoon  = 500 * time.Millisecond
+	openShown = 5 * time.Second
+	openLong  = 30 * time.Second
 	// maxMessage is the longest message that Kubernetes takes in a condition, in
 	// bytes.
 	maxMessage = 32 << 10
 )
 
-// report writes how the adapter is, where that is not there yet.
-func (r *Reconciler) report(ctx context.Context, object *v1alpha1.MCPAdapter, a adapters.Adapter, deployErr error) error {
+// report writes how the adapter is, where that is not there yet. wait is when to
+// ask anew for what is open; zero means never.
+func (r *Reconciler) report(ctx context.Context, object *v1alpha1.MCPAdapter, a adapters.Adapter, deployErr error) (wait time.Duration, err error) {
 	said := r.cfg.Status(a)
 	next := object.Status.DeepCopy()
 	next.ObservedGeneration = object.Generation
@@ -49,8 +56,34 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.MCPAdapter, a 
 			}
 		}
 	}
+	conditions, wait = r.await(object, conditions)
 	setConditions(next, conditions, object.Generation)
-	return r.write(ctx, object, next)
+	return wait, r.write(ctx, object, next)
+}
+
+// await leaves what the object says of Envoy's answer while that is open: it comes
+// within a moment, and each change of a pod would be written twice otherwise. An
+// Envoy that is connected to another replica never answers this one.
+func (r *Reconciler) await(object *v1alpha1.MCPAdapter, said []adapters.Condition) ([]adapters.Condition, time.Duration) {
+	at := slices.IndexFunc(said, func(c adapters.Condition) bool { return c.Type == adapters.ConditionProgrammed })
+	if at < 0 || said[at].Status != adapters.StatusUnknown {
+		return said, 0
+	}
+	opened := r.now().Sub(said[at].LastTransitionTime)
+	wait := openSoon
+	if opened > openLong {
+		wait = openLong
+	}
+	before := meta.FindStatusCondition(object.Status.Conditions, adapters.ConditionProgrammed)
+	current := before != nil && before.ObservedGeneration == object.Generation
+	switch {
+	case current:
+		said = slices.Clone(said)
+		said[at].Status, said[at].Reason, said[at].Message = string(before.Status), before.Reason, before.Message
+	case opened < openShown:
+		said = slices.Delete(slices.Clone(said), at, at+1)
+	}
+	return said, wait
 }
 
 // reportUnreadable says why an object cannot be taken for an adapter.
