@@ -211,7 +211,7 @@ func TestFlagsExist(t *testing.T) {
 	}
 	for name, values := range cases(t) {
 		all := objects(t, mustRender(t, "--values", values))
-		for component, program := range map[string]string{"envoy": "extproc"} {
+		for component, program := range map[string]string{"envoy": "extproc", "xds": "xds kubernetes"} {
 			for _, o := range all {
 				if o.GetKind() != "Deployment" || o.GetLabels()["app.kubernetes.io/component"] != component {
 					continue

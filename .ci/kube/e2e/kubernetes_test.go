@@ -10,6 +10,7 @@ func TestKubernetes(t *testing.T) {
 		name string
 		test func(*testing.T)
 	}{
+		{"helm test", helmTest},
 		{"payloads", payloads},
 		{"stdio", stdio},
 		{"conformance", conformance},
@@ -17,6 +18,7 @@ func TestKubernetes(t *testing.T) {
 		{"owners", owners},
 		{"status", statuses},
 		{"logs", logs},
+		{"own Envoy", ownEnvoy},
 		{"sessions", sessions},
 		{"rights", rights},
 	} {
