@@ -7,7 +7,9 @@ import (
 	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -112,6 +114,17 @@ func TestRestart(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
+}
+
+// TestNothingGoesOn of a connection that has ended.
+func TestNothingGoesOn(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Run("connection", func(t *testing.T) {
+		must(connect(t, newNamespace(t)).Store().Create(t.Context(), adapterstest.Example("one")))(t)
+	})
+	// Connections to the server are kept for the next, and are not the cluster's own.
+	utilnet.CloseIdleConnectionsFor(must(rest.TransportFor(server.config))(t))
+	goleak.VerifyNone(t, before)
 }
 
 // TestIncompleteConfigs: what is needed is asked for at once.

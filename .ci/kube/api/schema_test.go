@@ -125,3 +125,35 @@ func objectOf(t failer, namespace string, spec adapters.Spec) *unstructured.Unst
 	object.SetName(spec.Name)
 	return object
 }
+
+// TestWhatDiffersOnPurpose from the API, as the reference says.
+func TestWhatDiffersOnPurpose(t *testing.T) {
+	namespace := newNamespace(t)
+	with := func(member string, value any) *unstructured.Unstructured {
+		object := objectOf(t, namespace, adapterstest.Example("one").Spec)
+		object.Object["spec"].(map[string]any)[member] = value
+		return object
+	}
+	strict := client.FieldValidation("Strict")
+	for name, tt := range map[string]struct {
+		object  *unstructured.Unstructured
+		options []client.CreateOption
+		taken   bool
+	}{
+		"null where there is a default":     {with("replicaCount", nil), nil, true},
+		"null elsewhere":                    {with("description", nil), nil, true},
+		"an unknown member, strictly":       {with("id", "x"), []client.CreateOption{strict}, false},
+		"an unknown member":                 {with("id", "x"), nil, true},
+		"more replicas than operators want": {with("replicaCount", 1000), nil, true},
+		"a reserved variable":               {with("environmentVariables", map[string]any{"MCP_COMMAND": "npx", "MOORING_X": "1"}), nil, true},
+		"a secret's value":                  {with("secretEnvironmentVariables", map[string]any{"TOKEN": "hunter22"}), nil, false},
+		"a folder of the node":              {with("volumes", []any{map[string]any{"name": "v", "hostPath": map[string]any{"path": "/"}}}), []client.CreateOption{strict}, false},
+		"a volume of no kind":               {with("volumes", []any{map[string]any{"name": "v"}}), nil, false},
+		"a volume":                          {with("volumes", []any{map[string]any{"name": "v", "emptyDir": map[string]any{}}}), nil, true},
+	} {
+		err := server.admin.Create(t.Context(), tt.object, append(tt.options, client.DryRunAll)...)
+		if (err == nil) != tt.taken {
+			t.Errorf("%s: got error %v", name, err)
+		}
+	}
+}
