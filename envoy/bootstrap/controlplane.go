@@ -8,6 +8,9 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	commondnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -32,6 +35,8 @@ type ControlPlane struct {
 	SecretsDir string `json:"secretsDir"`
 }
 
+const clusterDNS = "envoy.clusters.dns"
+
 const (
 	// A replica whose machine is gone says no word: it is found by a ping that is
 	// not answered.
@@ -41,8 +46,9 @@ const (
 	// dnsRetryBase how soon again where there is no answer.
 	dnsInterval  = 5 * time.Second
 	dnsRetryBase = 200 * time.Millisecond
-	// ejection is for how long a replica is left out that could not be reached.
-	ejection      = 5 * time.Second
+	// ejection is for how long a replica is left out that could not be reached. One
+	// that comes back is missed for as long.
+	ejection      = 2 * time.Second
 	ejectAfter    = 1
 	ejectInterval = time.Second
 	allOfThem     = 100
@@ -73,8 +79,11 @@ func (p *ControlPlane) clusters() ([]*clusterv3.Cluster, error) {
 		name string
 		port uint32
 	}{{contract.ClusterADS, p.ADSPort}, {contract.ClusterAPI, p.APIPort}} {
-		c := p.cluster(s.name, s.port)
-		err := speakHTTP2(c, &corev3.Http2ProtocolOptions{ConnectionKeepalive: &corev3.KeepaliveSettings{
+		c, err := p.cluster(s.name, s.port)
+		if err != nil {
+			return nil, err
+		}
+		err = speakHTTP2(c, &corev3.Http2ProtocolOptions{ConnectionKeepalive: &corev3.KeepaliveSettings{
 			Interval: durationpb.New(pingInterval), Timeout: durationpb.New(pingTimeout),
 		}})
 		if err != nil {
@@ -85,21 +94,31 @@ func (p *ControlPlane) clusters() ([]*clusterv3.Cluster, error) {
 		}
 		all = append(all, c)
 	}
-	return append(all, p.cluster(contract.ClusterControlPlaneOps, p.OpsPort)), nil
+	ops, err := p.cluster(contract.ClusterControlPlaneOps, p.OpsPort)
+	return append(all, ops), err
 }
 
 // cluster has all replicas behind the name. One that cannot be reached is left
 // out for a while; where that is all, none is.
-func (p *ControlPlane) cluster(name string, port uint32) *clusterv3.Cluster {
+func (p *ControlPlane) cluster(name string, port uint32) (*clusterv3.Cluster, error) {
 	c := cluster(name, &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Address: p.Host, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port},
 	}}})
-	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
-	c.DnsLookupFamily = clusterv3.Cluster_V4_PREFERRED
-	c.DnsRefreshRate = durationpb.New(dnsInterval)
-	c.DnsFailureRefreshRate = &clusterv3.Cluster_RefreshRate{
-		BaseInterval: durationpb.New(dnsRetryBase), MaxInterval: durationpb.New(dnsInterval),
+	replicas, err := anypb.New(&dnsv3.DnsCluster{
+		DnsRefreshRate: durationpb.New(dnsInterval),
+		DnsFailureRefreshRate: &dnsv3.DnsCluster_RefreshRate{
+			BaseInterval: durationpb.New(dnsRetryBase), MaxInterval: durationpb.New(dnsInterval),
+		},
+		DnsLookupFamily: commondnsv3.DnsLookupFamily_V4_PREFERRED,
+		// Each replica by itself, and only those that DNS has.
+		AllAddressesInSingleEndpoint: false,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rendering cluster %s: %w", name, err)
 	}
+	c.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
+		Name: clusterDNS, TypedConfig: replicas,
+	}}
 	c.OutlierDetection = &clusterv3.OutlierDetection{
 		// The answers of a replica say nothing of whether another's were better.
 		SplitExternalLocalOriginErrors:         true,
@@ -114,5 +133,5 @@ func (p *ControlPlane) cluster(name string, port uint32) *clusterv3.Cluster {
 		MaxEjectionTime:                        durationpb.New(ejection),
 		MaxEjectionPercent:                     wrapperspb.UInt32(allOfThem),
 	}
-	return c
+	return c, nil
 }

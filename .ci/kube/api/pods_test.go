@@ -121,6 +121,12 @@ func pod(t *testing.T, set *appsv1.StatefulSet, ordinal string) *corev1.Pod {
 // serve makes the pod ready at an address.
 func serve(t *testing.T, p *corev1.Pod, address string) {
 	t.Helper()
+	serveAt(t, p, address, address)
+}
+
+// serveAt makes the pod ready at an address, of which the slice has another.
+func serveAt(t *testing.T, p *corev1.Pod, address, listed string) {
+	t.Helper()
 	started := true
 	p.Status = corev1.PodStatus{
 		Phase: corev1.PodRunning, PodIP: address, PodIPs: []corev1.PodIP{{IP: address}},
@@ -135,7 +141,7 @@ func serve(t *testing.T, p *corev1.Pod, address string) {
 		ObjectMeta:  metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, Labels: p.Labels},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Endpoints: []discoveryv1.Endpoint{{
-			Addresses: []string{address}, Conditions: discoveryv1.EndpointConditions{Ready: &ready},
+			Addresses: []string{listed}, Conditions: discoveryv1.EndpointConditions{Ready: &ready},
 			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: p.Name, UID: p.UID},
 		}},
 	}

@@ -7,6 +7,7 @@ import (
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -20,8 +21,12 @@ import (
 // log that is followed.
 const apiStreamIdle = time.Hour
 
-// apiRetries suffice to find, of two control planes, the one that is there.
-const apiRetries = 2
+const (
+	// apiRetries suffice to find, of two control planes, the one that is there.
+	apiRetries = 2
+	// apiSelections is how often another is looked for than that which was tried.
+	apiSelections = 4
+)
 
 // publicRoutes is the one route configuration of the public listener.
 func (t *Translator) publicRoutes(list []*Adapter) *routev3.RouteConfiguration {
@@ -139,10 +144,21 @@ func apiRoute() *routev3.Route {
 			// Following a log is an answer without end.
 			Timeout:     durationpb.New(0),
 			IdleTimeout: durationpb.New(apiStreamIdle),
-			// What no control plane has got may go to another.
-			RetryPolicy: &routev3.RetryPolicy{RetryOn: "connect-failure,reset-before-request", NumRetries: wrapperspb.UInt32(apiRetries)},
+			RetryPolicy: elsewhere(),
 		}},
 		TypedPerFilterConfig: outsideAdapters(),
+	}
+}
+
+// elsewhere lets what no control plane has got go to another, where there is one.
+func elsewhere() *routev3.RetryPolicy {
+	return &routev3.RetryPolicy{
+		RetryOn: "connect-failure,reset-before-request", NumRetries: wrapperspb.UInt32(apiRetries),
+		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
+			Name:       "envoy.retry_host_predicates.previous_hosts",
+			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: packed(&previoushostsv3.PreviousHostsPredicate{})},
+		}},
+		HostSelectionRetryMaxAttempts: apiSelections,
 	}
 }
 
