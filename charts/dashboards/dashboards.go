@@ -8,6 +8,9 @@ func All() []Dashboard {
 	return []Dashboard{fleet(), adapter(), sessions(), density(), dataPath(), controlPlane()}
 }
 
+// Every control plane tells the same of adapters and their replicas, so that the
+// largest of their numbers counts, and not the sum.
+
 // quantile is a duration that such a part of the requests stayed below.
 func quantile(part, histogram, selector, by string) string {
 	return "histogram_quantile(" + part + ", sum by (" + by + ") (rate(" + histogram + "_bucket{" + selector + "}[$__rate_interval])))"
@@ -26,7 +29,7 @@ func fleet() Dashboard {
 		UID: "mooring-fleet", Title: "Mooring: fleet", Description: "All adapters: who is used, how fast, and what fails.",
 		Panels: []Panel{
 			{Title: "Adapters", Kind: "stat", Unit: "short", Width: 6, Help: "By the state of their best replica.",
-				Queries: []Query{{"sum by (state) (mooring_adapters)", "{{state}}"}}},
+				Queries: []Query{{"max by (state) (mooring_adapters)", "{{state}}"}}},
 			{Title: "Requests", Kind: "stat", Unit: "reqps", Width: 6,
 				Queries: []Query{{"sum(rate(mooring_requests_total[$__rate_interval]))", ""}}},
 			{Title: "Server errors", Kind: "stat", Unit: "percentunit", Width: 6, Help: "The part of all requests that was answered with 5xx.",
@@ -56,8 +59,8 @@ func adapter() Dashboard {
 		UID: "mooring-adapter", Title: "Mooring: one adapter", Description: "Who uses it, how fast it is, what fails and why.", PerAdapter: true,
 		Panels: []Panel{
 			{Title: "Replicas", Kind: "stat", Unit: "short", Queries: []Query{
-				{"sum by (state) (mooring_adapter_replicas{" + chosen + "})", "{{state}}"},
-				{"sum(mooring_adapter_replicas_wanted{" + chosen + "})", "wanted"}}},
+				{"sum by (state) (max by (adapter, state) (mooring_adapter_replicas{" + chosen + "}))", "{{state}}"},
+				{"sum(max by (adapter) (mooring_adapter_replicas_wanted{" + chosen + "}))", "wanted"}}},
 			{Title: "Sessions and streams", Kind: "stat", Unit: "short", Queries: []Query{
 				{"sum(mooring_sessions_active{" + chosen + "})", "sessions"}, {"sum(mooring_streams_active{" + chosen + "})", "streams"}}},
 			{Title: "Server errors", Kind: "stat", Unit: "percentunit",
@@ -188,9 +191,9 @@ func controlPlane() Dashboard {
 			{Title: "Envoys connected", Kind: "stat", Unit: "short", Queries: []Query{{"sum(envoy_control_plane_connected_state)", ""}}},
 			{Title: "Refused (NACK) in this hour", Kind: "stat", Unit: "short", Queries: []Query{{`sum(increase(mooring_xds_acks_total{result="nack"}[1h]))`, ""}}},
 			{Title: "Envoy's answers", Unit: "ops", Queries: []Query{{rate("mooring_xds_acks_total", "", "type, result"), "{{type}} {{result}}"}}},
-			{Title: "Adapters", Unit: "short", Queries: []Query{{"sum by (state) (mooring_adapters)", "{{state}}"}}},
+			{Title: "Adapters", Unit: "short", Queries: []Query{{"max by (state) (mooring_adapters)", "{{state}}"}}},
 			{Title: "Adapters short of replicas", Kind: "table", Unit: "short",
-				Queries: []Query{{`sum by (adapter) (mooring_adapter_replicas_wanted) - sum by (adapter) (mooring_adapter_replicas{state="ready"}) > 0`, ""}}},
+				Queries: []Query{{`max by (adapter) (mooring_adapter_replicas_wanted) - max by (adapter) (mooring_adapter_replicas{state="ready"}) > 0`, ""}}},
 			{Title: "Restarts of replicas", Unit: "short", Queries: []Query{{"topk(10, sum by (adapter) (mooring_adapter_restarts))", "{{adapter}}"}}},
 			{Title: "Bridges started, ended by themselves, killed", Unit: "ops", Queries: []Query{
 				{"sum(rate(mooring_bridge_process_starts_total[$__rate_interval]))", "started"},
