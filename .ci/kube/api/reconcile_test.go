@@ -120,6 +120,7 @@ func TestNewLifeTakesNothingOver(t *testing.T) {
 	create(t, stdio(ns, "one", 1))
 	old, secret := &appsv1.StatefulSet{}, &corev1.Secret{}
 	eventually(t, "objects", func() bool { return there(t, key(ns, "mcp-one"), old) && there(t, key(ns, "mcp-one-sealing"), secret) })
+	serve(t, pod(t, old, "0"), "10.81.0.7")
 	// Nobody collects garbage here.
 	if err := server.admin.Delete(t.Context(), stdio(ns, "one", 1)); err != nil {
 		t.Fatal(err)
@@ -129,6 +130,11 @@ func TestNewLifeTakesNothingOver(t *testing.T) {
 		set, now := &appsv1.StatefulSet{}, &corev1.Secret{}
 		return there(t, key(ns, "mcp-one"), set) && set.UID != old.UID && there(t, key(ns, "mcp-one-sealing"), now) &&
 			string(now.Data["sealing.key"]) != string(secret.Data["sealing.key"])
+	})
+	eventually(t, "the old pod to end soon", func() bool {
+		p := &corev1.Pod{}
+		err := server.admin.Get(t.Context(), key(ns, "mcp-one-0"), p)
+		return err == nil && p.DeletionGracePeriodSeconds != nil && *p.DeletionGracePeriodSeconds == 2
 	})
 }
 

@@ -25,9 +25,13 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/settings"
 )
 
-// settle is how long changes are gathered before they are looked at: one event
-// often comes with others.
-const settle = 10 * time.Millisecond
+// Changes are gathered for settle before they are looked at, since one event often
+// comes with others, and for restful times as long as the last look took: with
+// thousands of pods, most of which start, looking must not be all that is done.
+const (
+	settle  = 10 * time.Millisecond
+	restful = 3
+)
 
 // Config is what a Deployer works with. All but Touch and Log are required.
 type Config struct {
@@ -120,7 +124,9 @@ func (d *Deployer) Run(ctx context.Context) error {
 	defer d.asker.wait()
 	stored := d.cfg.Store.Changes(ctx)
 	for {
+		began := time.Now()
 		d.lookOrLog(ctx)
+		took := time.Since(began)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -132,7 +138,7 @@ func (d *Deployer) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(settle):
+		case <-time.After(settle + restful*took):
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/instances"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 )
@@ -22,6 +23,23 @@ func (r *Reconciler) hurry(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	return r.hurryAll(ctx, pods)
+}
+
+// ofLife parts the pods of one life of an adapter from those of former ones, which
+// are in the way.
+func ofLife(pods []corev1.Pod, id adapters.UID) (own, former []corev1.Pod) {
+	for _, pod := range pods {
+		if pod.Labels[objects.LabelUID] == string(id) {
+			own = append(own, pod)
+		} else {
+			former = append(former, pod)
+		}
+	}
+	return own, former
+}
+
+func (r *Reconciler) hurryAll(ctx context.Context, pods []corev1.Pod) error {
 	for i := range pods {
 		if grace := pods[i].DeletionGracePeriodSeconds; grace != nil && *grace <= hurried {
 			continue

@@ -91,8 +91,12 @@ func (r *Reconciler) input(object *v1alpha1.MCPAdapter, adapter adapters.Adapter
 // deploy writes what differs. wait is when to look again without any change; zero
 // means never.
 func (r *Reconciler) deploy(ctx context.Context, in objects.Input) (wait time.Duration, err error) {
-	pods, err := r.pods(ctx, client.MatchingLabels{objects.LabelUID: string(in.Adapter.ID)})
+	pods, err := r.pods(ctx, client.MatchingLabels{objects.LabelAdapter: in.Adapter.Name})
 	if err != nil {
+		return 0, err
+	}
+	pods, former := ofLife(pods, in.Adapter.ID)
+	if err := r.hurryAll(ctx, former); err != nil {
 		return 0, err
 	}
 	set := objects.Make(in)

@@ -18,8 +18,9 @@ const DefaultGracePeriod = time.Minute
 type Settings struct {
 	// Images say where images come from. Images.Bridge is required.
 	Images Images `json:"images"`
-	// Resources are those of adapters that name none. Absent means a small
-	// request of both, and a bound of memory.
+	// Resources are those of adapters that name none. Absent means a small request
+	// of both, and 4Gi of memory at most: a hundred sessions of a stdio server, which
+	// a bridge has at most, are a hundred processes.
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 	// PodDefaults are given to each pod of an adapter.
 	PodDefaults PodDefaults `json:"podDefaults"`

@@ -23,7 +23,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	if s.Images.PullPolicy != "IfNotPresent" || s.Grace() != 60 || !s.NetworkEnabled() || s.Network.Egress != nil {
 		t.Errorf("got %+v", s)
 	}
-	if memory := s.Resources.Limits.Memory().String(); memory != "1Gi" {
+	if memory := s.Resources.Limits.Memory().String(); memory != "4Gi" {
 		t.Errorf("memory is bounded by %s", memory)
 	}
 }
