@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	mooring "github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/e2e/conformance/suite"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
@@ -38,9 +37,7 @@ func conformance(t *testing.T) {
 		return found
 	}
 	for name, revision := range map[string]string{"stateful": harness.Legacy, "stateless": harness.Modern} {
-		deploy(t, m, mooring.Spec{
-			Name: "reference-" + name, ImageName: "mooring-reference", ImageVersion: name, ReplicaCount: 1, RequiredRoles: []string{},
-		})
+		deploy(t, m, ownImage("reference-"+name, "mooring-reference", name))
 		pod := awaitPods(t, adapters, adapterPods("reference-"+name), 1, startTimeout)[0]
 		direct := run("http://"+pod.Status.PodIP+":8000/mcp", revision)
 		gated := run(through+"/adapters/reference-"+name+"/mcp", revision)

@@ -54,6 +54,11 @@ func testServer(name string, replicas int) mooring.Spec {
 	}
 }
 
+// ownImage is an adapter of that name which is an image without a bridge.
+func ownImage(name, image, version string) mooring.Spec {
+	return mooring.Spec{Name: name, ImageName: image, ImageVersion: version, ReplicaCount: 1}.Normalize()
+}
+
 // deploy posts the adapter, waits until all its replicas are ready, and deletes
 // it at the end of the test.
 func deploy(t *testing.T, m *harness.Mooring, spec mooring.Spec) {

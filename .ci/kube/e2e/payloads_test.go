@@ -16,7 +16,7 @@ import (
 func payloads(t *testing.T) {
 	m := gateway(t)
 	causes := map[string]string{
-		"everything": "npm", "azure-remote": "npm", "ado-remote": "npm", "time": "mcp-server-time",
+		"everything": "registry", "azure-remote": "registry", "ado-remote": "registry", "time": "mcp-server-time",
 		"foundry-remote": "git", "internal-mcp": "internal-mcp-server",
 	}
 	for name := range causes {
@@ -47,7 +47,7 @@ func payloads(t *testing.T) {
 func awaitFailed(t *testing.T, m *harness.Mooring, name string, timeout time.Duration) (text string) {
 	t.Helper()
 	defer func() {
-		if t.Failed() {
+		if text != "" && t.Failed() {
 			t.Logf("the last status of %s: %s", name, text)
 		}
 	}()

@@ -15,14 +15,11 @@ import (
 // statuses: what keeps real pods from serving is said by the API and by kubectl.
 func statuses(t *testing.T) {
 	m := gateway(t)
-	image := func(name, image, version string) mooring.Spec {
-		return mooring.Spec{Name: name, ImageName: image, ImageVersion: version, ReplicaCount: 1, RequiredRoles: []string{}}
-	}
 	failing := testServer("failing", 1)
 	failing.EnvironmentVariables["TESTSERVER_FAIL"] = "no such harbour"
 	for _, spec := range []mooring.Spec{
-		image("unpullable", "no-such-image", "1.0.0"),
-		image("crashing", "mooring-servers", "dev"), // the bridge, and not told what to run
+		ownImage("unpullable", "no-such-image", "1.0.0"),
+		ownImage("crashing", "mooring-servers", "dev"), // the bridge, and not told what to run
 		failing,
 	} {
 		m.Create(spec)

@@ -3,3 +3,5 @@
 ARG BASE
 FROM $BASE
 COPY testserver /usr/local/bin/testserver
+# It was for the build alone.
+ENV NODE_EXTRA_CA_CERTS=
