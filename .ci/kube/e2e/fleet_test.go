@@ -18,6 +18,14 @@ import (
 // callTimeout is how long a client waits for the answer of a call.
 const callTimeout = 20 * time.Second
 
+// streamRetries is how often a client comes back for its stream before it gives
+// the session up. With the usual five, some do while the cluster has not yet
+// seen that a node is gone.
+const streamRetries = 50
+
+// giveUp is how long after an event a session may take to be answered again.
+const giveUp = 90 * time.Second
+
 // fleet are sessions of an adapter which call all the time, as clients that come
 // back for broken streams.
 type fleet struct {
@@ -49,7 +57,9 @@ func newFleet(t *testing.T, m *harness.Mooring, l *ledger, adapter string, n int
 		group.Go(func() error {
 			client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, nil)
 			session, err := client.Connect(ctx,
-				&mcp.StreamableClientTransport{Endpoint: m.URL("/adapters/" + adapter + "/mcp"), HTTPClient: &http.Client{Transport: f}},
+				&mcp.StreamableClientTransport{
+					Endpoint: m.URL("/adapters/" + adapter + "/mcp"), HTTPClient: &http.Client{Transport: f}, MaxRetries: streamRetries,
+				},
 				&mcp.ClientSessionOptions{ProtocolVersion: harness.Legacy})
 			f.clients[i] = session
 			return err
@@ -177,13 +187,17 @@ func (f *fleet) through(event func()) outcome {
 // under calls with all sessions at once while the event happens and until each
 // was answered three times after it, and returns how many calls failed.
 func (f *fleet) under(event func()) (failed map[string]int) {
-	done := make(chan struct{})
+	t, done := f.t, make(chan struct{})
 	failed = map[string]int{}
 	var callers sync.WaitGroup
 	for i := range f.clients {
 		callers.Go(func() {
-			for after := 0; after < 3 && f.t.Context().Err() == nil; {
+			var end time.Time
+			for after := 0; after < 3 && t.Context().Err() == nil; {
 				ended := closed(done)
+				if ended && end.IsZero() {
+					end = time.Now().Add(giveUp)
+				}
 				_, err := f.call(i)
 				switch {
 				case lost(err):
@@ -192,16 +206,20 @@ func (f *fleet) under(event func()) (failed map[string]int) {
 					f.mu.Lock()
 					failed[reason(err)]++
 					f.mu.Unlock()
+					if ended && time.Now().After(end) {
+						t.Errorf("session %d is not answered %v after the event: %v", i, giveUp, err)
+						return
+					}
 				case ended:
 					after++
 				}
-				pause(f.t.Context())
+				pause(t.Context())
 			}
 		})
 	}
+	defer callers.Wait()
+	defer close(done)
 	event()
-	close(done)
-	callers.Wait()
 	return failed
 }
 

@@ -146,10 +146,12 @@ func keysRotated(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
 	// signs with it.
 	signed := 0
 	harness.Await(t, "sessions are signed with the new key", 3*time.Minute, func() bool {
-		signed++
-		if keyOf(m.Initialize(spec.Name).ID) == before {
+		session := m.Initialize(spec.Name)
+		if signed++; keyOf(session.ID) == before {
 			signed = 0
 		}
+		session.Send(http.MethodDelete, "")
+		pause(t.Context())
 		return signed == 8
 	})
 }
