@@ -130,7 +130,7 @@ func (m makeKey) Run() error {
 // drainer drains the Envoy beside it.
 type drainer struct {
 	AdminSocket string        `required:"" help:"Unix socket of Envoy's admin interface." placeholder:"FILE"`
-	For         time.Duration `default:"20s" help:"How long to wait then: what still runs after that is cut off by Envoy's end (${default})."`
+	For         time.Duration `default:"20s" help:"How long to wait for them to go: what still runs after that is cut off by Envoy's end (${default})."`
 }
 
 // Run implements the command.

@@ -59,6 +59,8 @@ const (
 	ListenerPublic = "mooring.public"
 	// ListenerOps serves metrics.
 	ListenerOps = "mooring.ops"
+	// StatPublic is what statistics of ListenerPublic are named by.
+	StatPublic = "public"
 	// RoutesPublic is the route configuration of ListenerPublic.
 	RoutesPublic = "mooring.public"
 	// MetadataNamespace is the dynamic metadata that the external processor

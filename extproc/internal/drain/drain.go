@@ -8,11 +8,21 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
-// answerTimeout bounds each answer of the admin interface.
-const answerTimeout = 5 * time.Second
+const (
+	// answerTimeout bounds each answer of the admin interface.
+	answerTimeout = 5 * time.Second
+	// unheard is how long clients may come that have not heard yet.
+	unheard = 5 * time.Second
+	// lookEvery is how often to look whether any is left.
+	lookEvery = 250 * time.Millisecond
+)
 
 // steps are asked for in this order. First Envoy says that it is not ready, so
 // that nobody is sent to it any more; then it asks clients, at their next answer,
@@ -20,9 +30,14 @@ const answerTimeout = 5 * time.Second
 // heard: where addresses are balanced, that takes seconds.
 var steps = []string{"/healthcheck/fail", "/drain_listeners?graceful&skip_exit"}
 
+// connections is the statistic of clients' connections.
+const connections = "http." + contract.StatPublic + ".downstream_cx_active"
+
 // Run drains the Envoy whose admin interface is at the Unix socket, and returns
-// once the time is over, or ctx.
+// once no client is left, or the time is over, or ctx.
 func Run(ctx context.Context, socket string, during time.Duration) error {
+	ctx, over := context.WithTimeout(ctx, during)
+	defer over()
 	client := &http.Client{Timeout: answerTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -31,30 +46,43 @@ func Run(ctx context.Context, socket string, during time.Duration) error {
 		},
 	}}
 	for _, step := range steps {
-		if err := post(ctx, client, step); err != nil {
+		if _, err := ask(ctx, client, http.MethodPost, step); err != nil {
 			return fmt.Errorf("draining envoy: %w", err)
 		}
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(during):
+	for pause := unheard; wait(ctx, pause); pause = lookEvery {
+		answer, err := ask(ctx, client, http.MethodGet, "/stats?filter=^"+regexp.QuoteMeta(connections)+"$")
+		if err == nil && strings.TrimSpace(answer) == connections+": 0" {
+			return nil
+		}
 	}
 	return nil
 }
 
-func post(ctx context.Context, client *http.Client, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://envoy"+path, nil)
+// wait reports whether ctx goes on after that time.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// ask returns the answer, which must be a success.
+func ask(ctx context.Context, client *http.Client, method, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://envoy"+path, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = res.Body.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
 	if err == nil && res.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: status %d: %s", path, res.StatusCode, text)
 	}
-	return err
+	return string(text), err
 }

@@ -1,8 +1,8 @@
 package drain_test
 
 import (
-	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -25,7 +25,7 @@ static_resources:
       - name: hcm
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: test
+          stat_prefix: public
           http_filters:
           - name: router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
@@ -35,7 +35,7 @@ static_resources:
 `
 
 // TestRun: clients are sent away, those who come all the same are served, and
-// Envoy says that it is not ready.
+// Envoy says that it is not ready. It ends when nobody is left.
 func TestRun(t *testing.T) {
 	port := envoytest.FreePort(t)
 	e := envoytest.Start(t, fmt.Appendf(nil, bootstrap, port), envoytest.Args("--drain-time-s", "60", "--drain-strategy", "immediate"))
@@ -43,9 +43,12 @@ func TestRun(t *testing.T) {
 	if closes := get(t, url); closes {
 		t.Error("clients are sent away before")
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	idle, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error, 1)
-	go func() { done <- drain.Run(ctx, e.AdminSocket(), time.Minute) }()
+	go func() { done <- drain.Run(t.Context(), e.AdminSocket(), time.Minute) }()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.After(10 * time.Second); !get(t, url); {
@@ -63,9 +66,24 @@ func TestRun(t *testing.T) {
 		t.Errorf("it ended before its time: %v", err)
 	default:
 	}
-	cancel()
+	if err := idle.Close(); err != nil {
+		t.Error(err)
+	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTime: who does not go is not waited for without end.
+func TestTime(t *testing.T) {
+	port := envoytest.FreePort(t)
+	e := envoytest.Start(t, fmt.Appendf(nil, bootstrap, port))
+	began := time.Now()
+	if err := drain.Run(t.Context(), e.AdminSocket(), 100*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 100*time.Millisecond || took > 4*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -38,7 +38,7 @@ const (
 
 // publicListener serves MCP and the API.
 func publicListener(r resolved) *listenerv3.Listener {
-	hcm := connectionManager("public", r.limits)
+	hcm := connectionManager(contract.StatPublic, r.limits)
 	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
 	hcm.Tracing = tracing(r.traces, found{r.fast})
