@@ -54,6 +54,8 @@ type gateway struct {
 	connections uint32
 	// truster is who Envoy may believe. Nil means that it may not.
 	truster snapshot.Truster
+	// pods says that replicas are pods.
+	pods bool
 }
 
 // sabotage changes what is made of an adapter, after it was checked.
@@ -110,7 +112,7 @@ func (g *gateway) socket(name string) string { return filepath.Join(g.dir, name)
 // start runs a control plane until the test ends or g.stop is called.
 func (g *gateway) start(spoil func(*translate.Adapter)) {
 	g.t.Helper()
-	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: publicURL, Fast: g.truster != nil})
+	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: publicURL, Fast: g.truster != nil, Pods: g.pods, OpsAnyHost: g.pods})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -164,6 +166,11 @@ func (g *gateway) serve(name string, h http.Handler) *http.Server {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	return g.serveOn(l, name, h)
+}
+
+func (g *gateway) serveOn(l net.Listener, name string, h http.Handler) *http.Server {
+	g.t.Helper()
 	s := &http.Server{Handler: h}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -179,7 +186,12 @@ func (g *gateway) serve(name string, h http.Handler) *http.Server {
 // replica serves MCP on a socket of its own: it echoes what it was asked, as
 // itself.
 func (g *gateway) replica(id string) adapters.Instance {
-	g.serve(id, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.serve(id, echo(id))
+	return adapters.Instance{ID: id, Address: g.socket(id), State: adapters.InstanceReady}
+}
+
+func echo(id string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, name := range []string{"Set-Cookie", "X-Envoy-Upstream-Service-Time", "Access-Control-Allow-Origin", "Mcp-Session-Id", "X-Mooring-Endpoint", "Server",
 			"Www-Authenticate", "Location", "Refresh", "Strict-Transport-Security", "Content-Security-Policy"} {
 			w.Header().Set(name, "upstream")
@@ -189,8 +201,7 @@ func (g *gateway) replica(id string) adapters.Instance {
 		}
 		_, _ = fmt.Fprintf(w, "%s\n%s %s\n", id, r.Method, r.URL)
 		_ = r.Header.Write(w)
-	}))
-	return adapters.Instance{ID: id, Address: g.socket(id), State: adapters.InstanceReady}
+	})
 }
 
 // add stores an adapter with instances.
