@@ -82,7 +82,8 @@ func (t *Tracer) ForeignTrace(o Origin) string {
 // Server begins the span of a message that has come. Its parent is the span of
 // the request, or where the message names another trace, the span that the
 // message names: then the request's is linked, as the conventions for MCP say. A
-// caller that may not choose what is recorded is linked only.
+// caller that may not choose what is recorded is linked only. Of a trace that is
+// not recorded there is no span.
 func (t *Tracer) Server(begin time.Time, o Origin, name string) Span {
 	return t.begin(begin, o, name, trace.SpanKindServer)
 }
@@ -99,6 +100,10 @@ func (t *Tracer) begin(begin time.Time, o Origin, name string, kind trace.SpanKi
 	parent, linked := o.Transport, o.Message
 	if t.ForeignTrace(o) != "" || !parent.IsValid() && t.follows {
 		parent, linked = o.Message, o.Transport
+	}
+	if parent.IsValid() && !parent.IsSampled() && t.obeys {
+		// Nobody would see it, and what is passed on says so by itself.
+		return Span{}
 	}
 	options := []trace.SpanStartOption{trace.WithTimestamp(begin), trace.WithSpanKind(kind)}
 	if linked.IsValid() && linked.TraceID() != parent.TraceID() {

@@ -37,9 +37,11 @@ type Part struct {
 // Tracer makes spans. Nil makes none, at no cost. It is safe for use by several
 // goroutines.
 type Tracer struct {
-	tracer   trace.Tracer
-	queue    *queue
-	follows  bool
+	tracer  trace.Tracer
+	queue   *queue
+	follows bool
+	// obeys says that what others do not record is not recorded here.
+	obeys    bool
 	provider *sdktrace.TracerProvider
 }
 
@@ -80,7 +82,7 @@ func open(s otlp.Settings, part Part, reg prometheus.Registerer, exporter sdktra
 	)
 	return &Tracer{
 		tracer: provider.Tracer(scope, trace.WithInstrumentationVersion(version.String())), queue: q,
-		follows: s.Sampler.ParentBased, provider: provider,
+		follows: s.Sampler.ParentBased, obeys: s.Sampler.ParentBased || part.Behind, provider: provider,
 	}
 }
 

@@ -144,7 +144,11 @@ func TestWhatIsRecorded(t *testing.T) {
 	} {
 		k := &kept{spans: make(chan sdktrace.ReadOnlySpan, 8)}
 		tracer := open(settings(tt.sampler), Part{Behind: tt.behind}, prometheus.NewRegistry(), k)
-		tracer.Server(time.Now(), Origin{Transport: parent(aTrace, tt.sampled)}, "x").End()
+		span := tracer.Server(time.Now(), Origin{Transport: parent(aTrace, tt.sampled)}, "x")
+		if got := span.Recorded() != ""; got != tt.want {
+			t.Errorf("%+v: recorded %v", tt, got)
+		}
+		span.End()
 		if got := len(tracer.queue.waiting) == 1; got != tt.want {
 			t.Errorf("%+v: recorded %v", tt, got)
 		}

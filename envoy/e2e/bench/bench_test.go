@@ -67,6 +67,27 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
+// TestShares: each round is compared with the same round of the other way, so that
+// one that was disturbed does not count more.
+func TestShares(t *testing.T) {
+	of := func(seconds ...int) measured {
+		m := measured{}
+		for _, s := range seconds {
+			m.rounds = append(m.rounds, sample{
+				elapsed: time.Duration(s) * time.Second, latencies: make([]time.Duration, 10), cpu: []time.Duration{time.Duration(s) * time.Second, time.Duration(s) * time.Second},
+			})
+		}
+		return m
+	}
+	base, other := of(1, 1, 9), of(2, 2, 9)
+	if got := ratio(other, base); got != .5 {
+		t.Errorf("a share of %v of the throughput", got)
+	}
+	if got := spentRatio(other, base); got != 2 {
+		t.Errorf("%v times the CPU time", got)
+	}
+}
+
 // TestSpread: all connections together call as many adapters as they should.
 func TestSpread(t *testing.T) {
 	for _, c := range []struct{ count, called int }{{10, 10}, {10_000, 10}, {10_000, 2560}, {100, 100}} {

@@ -25,6 +25,15 @@ func inspected(inspection adapters.Inspection) adapters.Spec {
 	return s
 }
 
+// bothInspected are adapters of all inspections.
+func bothInspected() []adapters.Spec {
+	var specs []adapters.Spec
+	for _, inspection := range inspections {
+		specs = append(specs, inspected(inspection))
+	}
+	return specs
+}
+
 // gatewayCost measures what Envoy and extproc cost by themselves.
 func gatewayCost(ctx context.Context, s *stage) error {
 	issuer, err := startIssuer()
@@ -36,11 +45,7 @@ func gatewayCost(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	var specs []adapters.Spec
-	for _, inspection := range inspections {
-		specs = append(specs, inspected(inspection))
-	}
-	g, err := s.startGateway("gateway", issuer, specs)
+	g, err := s.startGateway("gateway", issuer, bothInspected(), observing{})
 	if err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func gatewayCost(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	err = s.compare(ctx, ways, []string{wayEnvoy}, []int{1, 16, 64})
+	err = s.compare(ctx, ways, []string{wayEnvoy}, []int{1, 16, 64}, nil)
 	if profileErr := ended(); err == nil {
 		err = profileErr
 	}
@@ -92,11 +97,12 @@ func bridgedCost(ctx context.Context, s *stage) error {
 	if mooring.parts, err = partsOf(launcher.PID()); err != nil {
 		return err
 	}
-	return s.compare(ctx, ways, []string{wayEnvoy, wayEnvoyBridge}, []int{1, 32})
+	return s.compare(ctx, ways, []string{wayEnvoy, wayEnvoyBridge}, []int{1, 32}, nil)
 }
 
-// compare measures all ways for all sizes and numbers of connections.
-func (s *stage) compare(ctx context.Context, ways []way, with []string, connections []int) error {
+// compare measures all ways for all sizes and numbers of connections. More is told
+// of each after its table; nil means nobody.
+func (s *stage) compare(ctx context.Context, ways []way, with []string, connections []int, more func([]measured)) error {
 	if len(s.cfg.Connections) > 0 {
 		connections = s.cfg.Connections
 	}
@@ -123,6 +129,9 @@ func (s *stage) compare(ctx context.Context, ways []way, with []string, connecti
 			}
 			fmt.Printf("\ntools/call, %d B there and back, %d connections\n", size, n)
 			report(results, with)
+			if more != nil {
+				more(results)
+			}
 		}
 	}
 	return nil

@@ -19,8 +19,40 @@ type gateway struct {
 	ops string
 }
 
-// startGateway starts one for the adapters. It takes the name for its files.
-func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec) (*gateway, error) {
+// observing is what a gateway tells of its requests.
+type observing struct {
+	// uncounted leaves out the log that metrics are made of.
+	uncounted bool
+	// lines makes Envoy write a line for each request.
+	lines bool
+	// traces is where spans are sent, of one in a hundred requests. Empty means the
+	// environment's choice.
+	traces string
+}
+
+// plane are the arguments of the control plane.
+func (o observing) plane(s *stage, name string) []string {
+	var args []string
+	if o.uncounted {
+		args = append(args, "--uncounted")
+	}
+	if o.lines {
+		args = append(args, "--access-log", s.path(name+"-access.log"))
+	}
+	return args
+}
+
+// environment is that of all parts. Nil means the process's own.
+func (o observing) environment() []string {
+	if o.traces == "" {
+		return nil
+	}
+	return append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+o.traces, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01")
+}
+
+// startGateway starts one for the adapters, which tells of its requests what o
+// says. It takes the name for its files.
+func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec, o observing) (*gateway, error) {
 	token, err := issuer.token()
 	if err != nil {
 		return nil, err
@@ -34,7 +66,7 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec)
 		return nil, err
 	}
 	socket := func(part string) string { return s.path(name + "-" + part + ".sock") }
-	extProc, err := s.startExtProc(name, issuer, listen, socket)
+	extProc, err := s.startExtProc(name, issuer, listen, socket, o)
 	if err != nil {
 		return nil, err
 	}
@@ -46,9 +78,13 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.start(name+"-plane", exec.Command(s.cfg.Plane, "--adapters", path, "--auth", s.path(name+"-auth.yaml"),
-		"--session-jwks", s.path(name+"-session.jwks"), "--endpoint", s.backend.addr(),
-		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen)); err != nil {
+	plane := exec.Command(s.cfg.Plane, append([]string{
+		"--adapters", path, "--auth", s.path(name + "-auth.yaml"),
+		"--session-jwks", s.path(name + "-session.jwks"), "--endpoint", s.backend.addr(),
+		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen,
+	}, o.plane(s, name)...)...)
+	plane.Env = o.environment()
+	if _, err := s.start(name+"-plane", plane); err != nil {
 		return nil, err
 	}
 	config, err := bootstrap.Render(bootstrap.Config{
@@ -71,7 +107,7 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec)
 	}, nil
 }
 
-func (s *stage) startExtProc(name string, issuer *issuer, listen string, socket func(string) string) (part, error) {
+func (s *stage) startExtProc(name string, issuer *issuer, listen string, socket func(string) string, o observing) (part, error) {
 	auth, err := s.write(name+"-auth.yaml", issuer.config())
 	if err != nil {
 		return part{}, err
@@ -83,9 +119,11 @@ func (s *stage) startExtProc(name string, issuer *issuer, listen string, socket 
 	if out, err := exec.Command(s.program("extproc"), "make-key", "--session-keys", keys).CombinedOutput(); err != nil {
 		return part{}, fmt.Errorf("making a session key: %w: %s", err, out)
 	}
-	p, err := s.start(name+"-extproc", exec.Command(s.program("extproc"), "--socket", socket("extproc"), "--ops-socket", socket("extproc-ops"),
+	cmd := exec.Command(s.program("extproc"), "--socket", socket("extproc"), "--ops-socket", socket("extproc-ops"),
 		"--session-keys", keys, "--session-jwks", s.path(name+"-session.jwks"), "--public-url", "http://"+listen, "--listen", listen,
-		"--auth", auth, "--api-keys", s.path(name+"-api-keys"), "--log-level", "warn"))
+		"--auth", auth, "--api-keys", s.path(name+"-api-keys"), "--log-level", "warn")
+	cmd.Env = o.environment()
+	p, err := s.start(name+"-extproc", cmd)
 	if err != nil {
 		return part{}, err
 	}

@@ -28,7 +28,7 @@ func memoryOverCalls(ctx context.Context, s *stage) error {
 		return err
 	}
 	defer issuer.close()
-	g, err := s.startGateway("gateway", issuer, []adapters.Spec{spec("always")})
+	g, err := s.startGateway("gateway", issuer, []adapters.Spec{spec("always")}, observing{})
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func manyAdapters(ctx context.Context, s *stage) error {
 	cfg := s.cfg
 	s.cfg.Sizes, s.cfg.Connections = []int{growthSize}, []int{growthConnections}
 	defer func() { s.cfg = cfg }()
-	return s.compare(ctx, ways, []string{ways[0].name}, nil)
+	return s.compare(ctx, ways, []string{ways[0].name}, nil, nil)
 }
 
 // startAdapters starts a gateway with so many adapters.
@@ -91,7 +91,7 @@ func (s *stage) startAdapters(issuer *issuer, count int) (*gateway, error) {
 	for i := range count {
 		specs = append(specs, spec(nameOf(i)))
 	}
-	return s.startGateway(fmt.Sprintf("gateway%d", count), issuer, specs)
+	return s.startGateway(fmt.Sprintf("gateway%d", count), issuer, specs, observing{})
 }
 
 func nameOf(adapter int) string { return fmt.Sprintf("bench-%d", adapter) }

@@ -18,10 +18,11 @@ import (
 
 // The measurements.
 const (
-	measureGateway  = "gateway"
-	measureBridge   = "bridge"
-	measureMemory   = "memory"
-	measureAdapters = "adapters"
+	measureGateway       = "gateway"
+	measureBridge        = "bridge"
+	measureObservability = "observability"
+	measureMemory        = "memory"
+	measureAdapters      = "adapters"
 )
 
 // Config is what the flags say.
@@ -29,7 +30,7 @@ type Config struct {
 	Programs    string        `required:"" type:"existingdir" help:"Folder of the built programs."`
 	Plane       string        `required:"" type:"existingfile" help:"The built program xds/internal/benchplane."`
 	Envoy       string        `required:"" type:"existingfile" help:"Envoy to run."`
-	Measure     []string      `default:"gateway,bridge" enum:"gateway,bridge,memory,adapters" help:"What to measure: the gateway's own cost, all with a bridge, memory over many calls, many adapters (${default})."`
+	Measure     []string      `default:"gateway,bridge,observability" enum:"gateway,bridge,observability,memory,adapters" help:"What to measure: the gateway's own cost, all with a bridge, what it costs that requests are told of, memory over many calls, many adapters (${default})."`
 	Rounds      int           `default:"8" help:"Rounds for each size and number of connections (${default})."`
 	Duration    time.Duration `default:"500ms" help:"How long each way is measured in a round (${default})."`
 	Sizes       []int         `default:"200,65536" help:"Bytes there and back (${default})."`
@@ -65,7 +66,7 @@ func main() {
 func run(ctx context.Context, cfg Config) error {
 	for _, name := range cfg.Measure {
 		measurement := map[string]func(context.Context, *stage) error{
-			measureGateway: gatewayCost, measureBridge: bridgedCost, measureMemory: memoryOverCalls, measureAdapters: manyAdapters,
+			measureGateway: gatewayCost, measureBridge: bridgedCost, measureObservability: observabilityCost, measureMemory: memoryOverCalls, measureAdapters: manyAdapters,
 		}[name]
 		if err := onStage(ctx, cfg, measurement); err != nil {
 			return fmt.Errorf("measuring %s: %w", name, err)

@@ -54,6 +54,25 @@ func ratio(m, base measured) float64 {
 	return median(ratios)
 }
 
+// spent is the CPU time of all parts for a call of the round, in seconds.
+func (s sample) spent() float64 {
+	var total time.Duration
+	for _, spent := range s.cpu {
+		total += spent
+	}
+	return total.Seconds() / float64(max(len(s.latencies), 1))
+}
+
+// spentRatio is the median of m's CPU time for a call as a share of base's in the
+// same round.
+func spentRatio(m, base measured) float64 {
+	ratios := make([]float64, 0, len(m.rounds))
+	for i, s := range m.rounds {
+		ratios = append(ratios, s.spent()/base.rounds[i].spent())
+	}
+	return median(ratios)
+}
+
 // costs are CPU time, as the medians of all rounds, and memory of each part.
 func (m measured) costs() string {
 	if len(m.parts) == 0 {

@@ -23,6 +23,9 @@ func (c *conversation) record(begin time.Time, header http.Header, message inspe
 		Transport: c.caller(header),
 		Message:   tracing.Context(message.Traceparent, message.Tracestate),
 	}
+	if origin.Transport.IsValid() && !origin.Transport.IsSampled() && !origin.Message.IsSampled() {
+		return // nobody records it
+	}
 	if origin.Message.IsSampled() {
 		d.Metadata.Trace = c.Tracer.ForeignTrace(origin)
 	}
@@ -45,9 +48,8 @@ func (c *conversation) record(begin time.Time, header http.Header, message inspe
 // caller is Envoy's span of this very call. An Envoy that records none passes on
 // what the client sent.
 func (c *conversation) caller(header http.Header) tracing.Parent {
-	incoming, _ := metadata.FromIncomingContext(c.stream.Context())
 	one := func(name string) string {
-		if values := incoming.Get(name); len(values) == 1 {
+		if values := metadata.ValueFromIncomingContext(c.stream.Context(), name); len(values) == 1 {
 			return values[0]
 		}
 		return ""

@@ -39,6 +39,8 @@ type Config struct {
 	ADSSocket string `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket for Envoy's discovery."`
 	Listen    string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves MCP."`
 	OpsListen string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves metrics."`
+	AccessLog string `placeholder:"FILE" help:"File to which Envoy adds a line for each request (none)."`
+	Uncounted bool   `help:"Leave out what metrics are made of."`
 }
 
 func main() {
@@ -60,7 +62,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	translator, err := translate.New(translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Traces: traces})
+	translator, err := translate.New(translate.Settings{
+		Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Traces: traces, AccessLog: cfg.AccessLog, Uncounted: cfg.Uncounted,
+	})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,10 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
 	hcm.Tracing = tracing(r.traces, found{r.fast})
-	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests(), allRequests()}
+	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests()}
+	if r.counted {
+		hcm.AccessLog = append(hcm.AccessLog, allRequests())
+	}
 	if r.log != "" {
 		hcm.AccessLog = append(hcm.AccessLog, requestLines(r.log, found{r.fast}))
 	}

@@ -40,6 +40,9 @@ type Settings struct {
 	// Pods says that the servers are pods, whose machines may vanish without a
 	// word. False means that they are on this machine.
 	Pods bool
+	// Uncounted leaves out the log that metrics and the audit are made of. It is
+	// for measuring what those cost.
+	Uncounted bool
 	// Traces say which traces Envoy records, and where it sends them. The zero
 	// value is none.
 	Traces otlp.Settings
@@ -102,6 +105,7 @@ type resolved struct {
 	pods    bool
 	traces  otlp.Settings
 	log     string
+	counted bool
 }
 
 // Addresses are those that the gateway listens at. It is an error when one of
@@ -148,6 +152,7 @@ func (s Settings) resolve() (resolved, error) {
 		pods:     s.Pods,
 		traces:   s.Traces,
 		log:      s.AccessLog,
+		counted:  !s.Uncounted,
 	}, nil
 }
 
