@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -43,8 +44,8 @@ func (s *Store) follow(ctx context.Context) error {
 }
 
 // handler tells of what begins, ends and changes.
-func (s *Store) handler(changed func(old, current client.Object) bool) toolscache.ResourceEventHandlerFuncs {
-	return toolscache.ResourceEventHandlerFuncs{
+func (s *Store) handler(changed func(old, current client.Object) bool) toolscache.ResourceEventHandler {
+	return toolscache.FilteringResourceEventHandler{FilterFunc: concerns, Handler: toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { s.Notify() },
 		DeleteFunc: func(any) { s.Notify() },
 		UpdateFunc: func(before, after any) {
@@ -54,7 +55,18 @@ func (s *Store) handler(changed func(old, current client.Object) bool) toolscach
 				s.Notify()
 			}
 		},
+	}}
+}
+
+// concerns reports whether an object, or what stands for one that was deleted, can
+// change what adapters say. Secrets that pods are given do not.
+func concerns(object any) bool {
+	secret, is := object.(*corev1.Secret)
+	if !is {
+		return true
 	}
+	owner := metav1.GetControllerOf(secret)
+	return owner == nil || !isAdapter(*owner) || secret.Name == ownSecret(owner.Name)
 }
 
 // specChanged reports whether more than the status of an adapter did.
