@@ -56,6 +56,10 @@ func (s *Store) writeSecret(ctx context.Context, object *v1alpha1.MCPAdapter, ad
 	}
 	for attempt := 1; ; attempt++ {
 		err := s.tryWriteSecret(ctx, object, added, needed)
+		if apierrors.IsInvalid(err) {
+			// Kubernetes has no other rule that these could break.
+			return fmt.Errorf("%w: Kubernetes keeps no more than 1 MiB of an adapter's secrets, those included that its pods still run with", adapters.ErrUnsupported)
+		}
 		if !retryable(err) || attempt == writeAttempts {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,27 @@ func TestSecretOfAnEarlierLife(t *testing.T) {
 	}
 	if got := fetch(t, namespace, "mcp-two-env", &corev1.Secret{}); string(got.Data["a"]) != "theirs" || len(got.Data) != 1 {
 		t.Error("somebody's own Secret was changed")
+	}
+}
+
+// TestSecretsOfTooManyBytes are refused, with a reason, and leave what was there.
+func TestSecretsOfTooManyBytes(t *testing.T) {
+	store := connect(t, newNamespace(t)).Store()
+	many := map[string]adapters.Secret{}
+	for i := range 17 {
+		many[fmt.Sprintf("S%d", i)] = adapters.Secret(strings.Repeat("x", 1<<16))
+	}
+	if _, err := store.Create(t.Context(), secretive("one", many)); !errors.Is(err, adapters.ErrUnsupported) || !strings.Contains(err.Error(), "1 MiB") {
+		t.Errorf("Create: got error %.300v", err)
+	}
+	few := secretive("one", map[string]adapters.Secret{"TOKEN": "hunter22"})
+	created := must(store.Create(t.Context(), few))(t)
+	few.ID, few.SecretEnvironmentVariables = created.ID, many
+	if _, err := store.Update(t.Context(), few, ""); !errors.Is(err, adapters.ErrUnsupported) {
+		t.Errorf("Update: got error %.300v", err)
+	}
+	if got := must(store.Get(t.Context(), "one"))(t); got.Revision != created.Revision || got.SecretEnvironmentVariables["TOKEN"] != "hunter22" {
+		t.Error("what was there is not")
 	}
 }
 
