@@ -16,6 +16,7 @@ import (
 	"github.com/mooring-mcp/mooring/bridge/internal/bearer"
 	"github.com/mooring-mcp/mooring/bridge/internal/health"
 	"github.com/mooring-mcp/mooring/bridge/internal/mcphttp"
+	"github.com/mooring-mcp/mooring/bridge/internal/recovery"
 	"github.com/mooring-mcp/mooring/bridge/internal/remote"
 	"github.com/mooring-mcp/mooring/bridge/internal/tools"
 	"github.com/mooring-mcp/mooring/bridge/internal/translate"
@@ -46,25 +47,7 @@ func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.
 		return nil, err
 	}
 	far := &elsewhere{cfg: cfg, states: states, log: log}
-	handler := mcphttp.New(mcphttp.Config{
-		Recovery:     keeper,
-		Start:        far.legacy,
-		StartModern:  far.modern,
-		Bound:        translate.Bound,
-		Shared:       cfg.Process == processShared,
-		Admit:        state.Admit,
-		Tools:        calls,
-		Elsewhere:    func() int { return far.proxy.Sessions() },
-		MaxSessions:  cfg.MaxSessions,
-		MaxInFlight:  cfg.MaxInFlight,
-		IdleTimeout:  cfg.IdleTimeout,
-		StartTimeout: cfg.StartTimeout,
-		MaxBody:      int64(cfg.MaxBodyBytes),
-		Tracer:       tracer,
-		Adapter:      cfg.Adapter,
-		Transport:    "tcp",
-		Log:          log,
-	}, reg)
+	handler := far.handler(keeper, state, calls, tracer, reg)
 	far.proxy = remote.New(remote.Config{
 		URL:             u,
 		Policy:          cfg.remotePolicy(),
@@ -86,6 +69,29 @@ func newRemote(cfg Config, environ []string, state *health.Health, calls *tools.
 		Log:             log,
 	})
 	return far.backend(handler, state), nil
+}
+
+// handler serves what the server's transport does not.
+func (e *elsewhere) handler(keeper *recovery.Keeper, state *health.Health, calls *tools.Meter, tracer *tracing.Tracer, reg prometheus.Registerer) *mcphttp.Handler {
+	return mcphttp.New(mcphttp.Config{
+		Recovery:     keeper,
+		Start:        e.legacy,
+		StartModern:  e.modern,
+		Bound:        translate.Bound,
+		Shared:       e.cfg.Process == processShared,
+		Admit:        state.Admit,
+		Tools:        calls,
+		Elsewhere:    func() int { return e.proxy.Sessions() },
+		MaxSessions:  e.cfg.MaxSessions,
+		MaxInFlight:  e.cfg.MaxInFlight,
+		IdleTimeout:  e.cfg.IdleTimeout,
+		StartTimeout: e.cfg.StartTimeout,
+		MaxBody:      int64(e.cfg.MaxBodyBytes),
+		Tracer:       tracer,
+		Adapter:      e.cfg.Adapter,
+		Transport:    "tcp",
+		Log:          e.log,
+	}, reg)
 }
 
 // elsewhere begins sessions with a server of the old transport, which knows the

@@ -73,7 +73,7 @@ func (c *Client) follow(ctx context.Context, written func()) error {
 	if err != nil {
 		return fmt.Errorf("fetching api keys: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	away := false
 	for ctx.Err() == nil {
 		err := c.stream(ctx, conn, func() {
