@@ -237,7 +237,7 @@ func testChanges(t *testing.T, s adapters.Store) {
 	a := must(s.Create(t.Context(), Example("one")))(t)
 	receive(t, first, "Create")
 	cancel()
-	must(s.Update(t.Context(), a, ""))(t)
+	must(s.Update(t.Context(), changed(a), ""))(t)
 	receive(t, first, "Update")
 	if err := s.Delete(t.Context(), "one", ""); err != nil {
 		t.Fatal(err)
