@@ -181,6 +181,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isBirth(r) {
 		if why, ok := p.cfg.Admit(); !ok {
 			w.Header().Set("Retry-After", "5")
+			w.Header().Set(launch.HeaderUnsent, "1")
 			p.refuse(w, r, http.StatusServiceUnavailable, why)
 			return
 		}

@@ -17,16 +17,19 @@ import (
 // maxSocketPath is the longest path of a Unix socket on Linux.
 const maxSocketPath = 107
 
+// nowhere is an address in Envoy's own pod at which nobody listens.
+var nowhere = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
+
 // endpointsOf are the endpoints of e, in order of number: those that serve, and
 // those that drain for their sessions' sake. Each control plane that knows the
 // same instances gives the same.
-func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
+func (t *Translator) endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 	var endpoints []*endpointv3.LbEndpoint
 	seen := make(map[string]bool)
-	held := e.Adapter.RecoversSessions() && !anyServes(e.Instances)
+	waits := waitsFor(e)
 	for _, i := range slices.SortedStableFunc(slices.Values(e.Instances), byOrdinal) {
 		health, serves := healthOf(i.State)
-		if held && (i.State == adapters.InstanceStarting || i.Reason == adapters.ReasonExited) {
+		if waits.on(i) {
 			health, serves = corev3.HealthStatus_HEALTHY, true
 		}
 		// One that starts may have none yet.
@@ -46,6 +49,12 @@ func endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 			},
 		})
 	}
+	if t.pods && waits == waitsForStart && len(endpoints) == 0 {
+		endpoints = append(endpoints, &endpointv3.LbEndpoint{
+			HealthStatus:   corev3.HealthStatus_HEALTHY,
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: socketAddress(nowhere)}},
+		})
+	}
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: contract.AdapterCluster(e.Adapter.Name)}
 	if len(endpoints) > 0 {
 		out.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: endpoints}}
@@ -57,14 +66,48 @@ func byOrdinal(a, b adapters.Instance) int {
 	return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.ID, b.ID))
 }
 
-// anyServes reports whether one of the instances can be called. Where none can,
-// requests that may be sent again wait for one that starts, or is about to: it
-// must be an endpoint for that, or Envoy would not try.
-func anyServes(list []adapters.Instance) bool {
-	return slices.ContainsFunc(list, func(i adapters.Instance) bool {
-		_, serves := healthOf(i.State)
-		return serves
-	})
+// wait is what requests wait for that may be sent again: there must be an endpoint
+// for that, or Envoy would not try.
+type wait int
+
+const (
+	// waitsForNothing: one of the instances serves, or none is to come.
+	waitsForNothing wait = iota
+	// waitsForStart: none can be called, and one starts, or is about to.
+	waitsForStart
+	// waitsForSuccessor: all that can be called drain. They answer to what is new
+	// that they did not take it.
+	waitsForSuccessor
+)
+
+func waitsFor(e Entry) wait {
+	var ready, draining, starting bool
+	for _, i := range e.Instances {
+		ready = ready || i.State == adapters.InstanceReady
+		draining = draining || i.State == adapters.InstanceDraining
+		starting = starting || isStarting(i)
+	}
+	wanted := e.Adapter.ReplicaCount > 0
+	switch {
+	case !e.Adapter.RecoversSessions() || ready:
+		return waitsForNothing
+	case draining && wanted:
+		return waitsForSuccessor
+	case !draining && (starting || wanted && len(e.Instances) == 0):
+		return waitsForStart
+	}
+	return waitsForNothing
+}
+
+// on reports whether the instance is one that is tried meanwhile. One that starts
+// is not, while others can be: Envoy would leave it out for some time once it was
+// not reached.
+func (w wait) on(i adapters.Instance) bool {
+	return w == waitsForStart && isStarting(i) || w == waitsForSuccessor && i.State == adapters.InstanceDraining
+}
+
+func isStarting(i adapters.Instance) bool {
+	return i.State == adapters.InstanceStarting || i.Reason == adapters.ReasonExited
 }
 
 func healthOf(s adapters.InstanceState) (health corev3.HealthStatus, serves bool) {

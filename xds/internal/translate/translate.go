@@ -102,7 +102,7 @@ func New(s Settings) (*Translator, error) {
 
 // Adapter translates one adapter. The error says why Envoy would not take it.
 func (t *Translator) Adapter(e Entry) (*Adapter, error) {
-	endpoints, err := endpointsOf(e)
+	endpoints, err := t.endpointsOf(e)
 	if err != nil {
 		return nil, fmt.Errorf("translating adapter %q: %w", e.Adapter.Name, err)
 	}

@@ -7,19 +7,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// patience is how long the only replica of an adapter may be ending before
-// another takes new sessions in its place.
-const patience = 5 * time.Second
-
 // Rollout changes set, as Make returned it, into the next step on the way there
 // from the pods that there are. Kubernetes replaces one replica after the other
 // by itself; but where there is only one, nobody would serve new sessions while
 // it keeps its old ones. Then there is a second one for that time: it comes
-// first, and ends when the first is there again. again is when to ask anew
-// without any change; zero means never.
-func Rollout(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) (again time.Duration) {
+// first, and ends when the first is there again.
+func Rollout(set *appsv1.StatefulSet, pods []corev1.Pod) {
 	if *set.Spec.Replicas != 1 {
-		return 0
+		return
 	}
 	revision := set.Spec.Template.Labels[LabelRevision]
 	first, second := podAt(set, pods, 0), podAt(set, pods, 1)
@@ -29,9 +24,7 @@ func Rollout(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) (again t
 	case first == nil:
 		keep(set, alive)
 	case first.DeletionTimestamp != nil:
-		left := patience - now.Sub(DeletedAt(first))
-		keep(set, second != nil || left <= 0)
-		return max(0, left)
+		keep(set, true)
 	case first.Labels[LabelRevision] == revision:
 		keep(set, helped && !IsReady(first))
 	case !IsReady(first):
@@ -42,7 +35,6 @@ func Rollout(set *appsv1.StatefulSet, pods []corev1.Pod, now time.Time) (again t
 			*set.Spec.UpdateStrategy.RollingUpdate.Partition = 1
 		}
 	}
-	return 0
 }
 
 func keep(set *appsv1.StatefulSet, second bool) {

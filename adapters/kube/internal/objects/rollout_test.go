@@ -3,7 +3,6 @@ package objects_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -14,18 +13,14 @@ import (
 
 // kind is how a pod of a rollout is.
 type kind struct {
-	old, ready bool
-	// ending is how long it has been; zero means not at all.
-	ending time.Duration
+	old, ready, ending bool
 }
 
 func TestRollout(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, test := range map[string]struct {
 		replicas        int32
 		pods            map[int]kind
 		want, partition int32
-		again           time.Duration
 	}{
 		"none yet":                {replicas: 1, want: 1},
 		"three of old":            {replicas: 3, pods: map[int]kind{0: {old: true, ready: true}}, want: 3},
@@ -35,15 +30,15 @@ func TestRollout(t *testing.T) {
 		"helper starts":           {replicas: 1, pods: map[int]kind{0: {old: true, ready: true}, 1: {}}, want: 2, partition: 1},
 		"helper is old":           {replicas: 1, pods: map[int]kind{0: {old: true, ready: true}, 1: {old: true, ready: true}}, want: 2, partition: 1},
 		"helper serves":           {replicas: 1, pods: map[int]kind{0: {old: true, ready: true}, 1: {ready: true}}, want: 2},
-		"old one ends":            {replicas: 1, pods: map[int]kind{0: {old: true, ready: true, ending: time.Second}, 1: {ready: true}}, want: 2, again: 4 * time.Second},
+		"old one ends":            {replicas: 1, pods: map[int]kind{0: {old: true, ready: true, ending: true}, 1: {ready: true}}, want: 2},
 		"old one is gone":         {replicas: 1, pods: map[int]kind{1: {ready: true}}, want: 2},
 		"new one starts":          {replicas: 1, pods: map[int]kind{0: {}, 1: {ready: true}}, want: 2},
 		"new one serves":          {replicas: 1, pods: map[int]kind{0: {ready: true}, 1: {ready: true}}, want: 1},
-		"helper ends":             {replicas: 1, pods: map[int]kind{0: {ready: true}, 1: {ready: true, ending: time.Second}}, want: 1},
+		"helper ends":             {replicas: 1, pods: map[int]kind{0: {ready: true}, 1: {ready: true, ending: true}}, want: 1},
 		"old one never served":    {replicas: 1, pods: map[int]kind{0: {old: true}}, want: 1},
-		"deleted just now":        {replicas: 1, pods: map[int]kind{0: {ready: true, ending: time.Second}}, want: 1, again: 4 * time.Second},
-		"drains for long":         {replicas: 1, pods: map[int]kind{0: {ready: true, ending: 10 * time.Second}}, want: 2},
-		"drains, helper starts":   {replicas: 1, pods: map[int]kind{0: {ending: 10 * time.Second}, 1: {}}, want: 2},
+		"deleted just now":        {replicas: 1, pods: map[int]kind{0: {ready: true, ending: true}}, want: 2},
+		"drains for long":         {replicas: 1, pods: map[int]kind{0: {ready: true, ending: true}}, want: 2},
+		"drains, helper starts":   {replicas: 1, pods: map[int]kind{0: {ending: true}, 1: {}}, want: 2},
 		"neither of two is ready": {replicas: 1, pods: map[int]kind{0: {}, 1: {}}, want: 1},
 		"to none":                 {replicas: 0, pods: map[int]kind{0: {old: true, ready: true}}, want: 0},
 	} {
@@ -54,17 +49,17 @@ func TestRollout(t *testing.T) {
 			set.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: new(int32)}
 			var pods []corev1.Pod
 			for ordinal, k := range test.pods {
-				pods = append(pods, rolled(ordinal, k, now))
+				pods = append(pods, rolled(ordinal, k))
 			}
-			again := objects.Rollout(set, pods, now)
-			if got := *set.Spec.UpdateStrategy.RollingUpdate.Partition; *set.Spec.Replicas != test.want || got != test.partition || again != test.again {
-				t.Errorf("replicas %d, partition %d, again %s", *set.Spec.Replicas, got, again)
+			objects.Rollout(set, pods)
+			if got := *set.Spec.UpdateStrategy.RollingUpdate.Partition; *set.Spec.Replicas != test.want || got != test.partition {
+				t.Errorf("replicas %d, partition %d", *set.Spec.Replicas, got)
 			}
 		})
 	}
 }
 
-func rolled(ordinal int, k kind, now time.Time) corev1.Pod {
+func rolled(ordinal int, k kind) corev1.Pod {
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: fmt.Sprintf("mcp-a-%d", ordinal), Labels: map[string]string{objects.LabelRevision: "new"},
 	}}
@@ -74,10 +69,9 @@ func rolled(ordinal int, k kind, now time.Time) corev1.Pod {
 	if k.ready {
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	}
-	if k.ending > 0 {
-		grace := int64(60)
-		at := metav1.NewTime(now.Add(time.Minute - k.ending))
-		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &at, &grace
+	if k.ending {
+		at := metav1.Now()
+		pod.DeletionTimestamp = &at
 	}
 	return pod
 }

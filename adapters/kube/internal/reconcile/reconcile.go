@@ -100,7 +100,7 @@ func (r *Reconciler) deploy(ctx context.Context, in objects.Input) (wait time.Du
 		return 0, err
 	}
 	set := objects.Make(in)
-	wait = objects.Rollout(set.StatefulSet, pods, r.now())
+	objects.Rollout(set.StatefulSet, pods)
 	if in.Adapter.ImageName == adapters.BridgeImage {
 		if blocked, err := r.seal(ctx, in); err != nil || blocked {
 			return again, err
@@ -118,7 +118,7 @@ func (r *Reconciler) deploy(ctx context.Context, in objects.Input) (wait time.Du
 	if err := r.remove(ctx, in, set); err != nil {
 		return 0, err
 	}
-	return wait, r.forceLost(ctx, in, pods)
+	return 0, r.forceLost(ctx, in, pods)
 }
 
 // ensure makes one object as it is wanted. It is blocked while the object of an
