@@ -11,13 +11,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mooring-mcp/mooring/adapters/apikeys/feed"
 	"github.com/mooring-mcp/mooring/adapters/mtls"
 )
 
 // followAPIKeys is what keeps the file of API keys current until its context ends.
 // Before it returns the file is there: without it, all keys would be unknown.
-func followAPIKeys(ctx context.Context, cfg Config, log *slog.Logger) (func(context.Context) error, error) {
+func followAPIKeys(ctx context.Context, cfg Config, reg prometheus.Registerer, log *slog.Logger) (func(context.Context) error, error) {
 	if cfg.APIKeysFrom == "" {
 		return func(ctx context.Context) error { <-ctx.Done(); return nil }, nil
 	}
@@ -29,6 +31,7 @@ func followAPIKeys(ctx context.Context, cfg Config, log *slog.Logger) (func(cont
 	if err != nil {
 		return nil, err
 	}
+	reg.MustRegister(identity.Collector())
 	client := &feed.Client{Address: cfg.APIKeysFrom, TLS: identity.Client(host), File: cfg.APIKeys, Log: log}
 	if _, err := os.Stat(cfg.APIKeys); errors.Is(err, fs.ErrNotExist) {
 		if err := client.Fetch(ctx); err != nil {

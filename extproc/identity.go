@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mooring-mcp/mooring/adapters/apikeys"
 	"github.com/mooring-mcp/mooring/adapters/authn"
 	"github.com/mooring-mcp/mooring/adapters/keys"
@@ -31,7 +33,7 @@ func openIdentity(cfg Config, log *slog.Logger) (authn.Authenticator, func(conte
 
 // openIdentities is what tells servers who calls, and what keeps its keys
 // current until its context ends. Nil where cfg names no keys for it.
-func openIdentities(cfg Config, log *slog.Logger) (decide.Identities, func(context.Context) error, error) {
+func openIdentities(cfg Config, reg prometheus.Registerer, log *slog.Logger) (decide.Identities, func(context.Context) error, error) {
 	if cfg.IdentityKeys == "" {
 		return nil, func(ctx context.Context) error { <-ctx.Done(); return nil }, nil
 	}
@@ -43,6 +45,7 @@ func openIdentities(cfg Config, log *slog.Logger) (decide.Identities, func(conte
 	if err != nil {
 		return nil, nil, err
 	}
+	reg.MustRegister(keyAge("mooring_identity_key_age_seconds", "what tells servers who calls", ring))
 	return identity.New(identity.Config{
 		Ring: ring, Issuer: address.URL(), Now: time.Now,
 		Resource: func(adapter string) string { return address.Resource(adapter).URI },

@@ -43,11 +43,11 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 		return err
 	}
 	limiter := limit.New(time.Now)
-	judge, keep, err := openJudge(ctx, cfg, ring, limiter, log)
+	reg := newRegistry(ring)
+	judge, keep, err := openJudge(ctx, cfg, ring, limiter, reg, log)
 	if err != nil {
 		return err
 	}
-	reg := newRegistry(ring)
 	processor := server.New(judge, inspect.New(inspect.Limits{Bytes: cfg.MaxBodyBytes}), cfg.MaxBodyPause, reg, log)
 	meter := traffic.New(traffic.Config{Dropped: processor.Forget}, reg)
 	processor.Opened = meter.Opened
@@ -85,7 +85,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 
 // openJudge is who decides, and what keeps what that takes current until its
 // context ends.
-func openJudge(ctx context.Context, cfg Config, ring *keys.Ring, limiter *limit.Limiter, log *slog.Logger) (*decide.Judge, []func(context.Context) error, error) {
+func openJudge(ctx context.Context, cfg Config, ring *keys.Ring, limiter *limit.Limiter, reg prometheus.Registerer, log *slog.Logger) (*decide.Judge, []func(context.Context) error, error) {
 	origins, err := decide.Origins(cfg.PublicURL, cfg.Listen)
 	if err != nil {
 		return nil, nil, err
@@ -94,11 +94,11 @@ func openJudge(ctx context.Context, cfg Config, ring *keys.Ring, limiter *limit.
 	if err != nil {
 		return nil, nil, err
 	}
-	identities, keepKeys, err := openIdentities(cfg, log)
+	identities, keepKeys, err := openIdentities(cfg, reg, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	keepAPIKeys, err := followAPIKeys(ctx, cfg, log)
+	keepAPIKeys, err := followAPIKeys(ctx, cfg, reg, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -116,7 +116,7 @@ func openJudge(ctx context.Context, cfg Config, ring *keys.Ring, limiter *limit.
 
 func newRegistry(ring *keys.Ring) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), signingKeyAge(ring))
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), keyAge("mooring_session_key_age_seconds", "sessions", ring))
 	return reg
 }
 
@@ -194,10 +194,10 @@ func opsHandler(reg *prometheus.Registry, logs *logging.Log, forget func(adapter
 	return mux
 }
 
-// signingKeyAge tells how old the key is that signs sessions.
-func signingKeyAge(ring *keys.Ring) prometheus.Collector {
+// keyAge tells how old the key is that signs, by a ring for that.
+func keyAge(name, what string, ring *keys.Ring) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mooring_session_key_age_seconds",
-		Help: "Age of the key that signs sessions.",
+		Name: name,
+		Help: "Age of the key that signs " + what + ".",
 	}, func() float64 { return time.Since(ring.SigningKeyMade()).Seconds() })
 }

@@ -65,6 +65,7 @@ func runKubernetes(ctx context.Context, cfg Kubernetes, logs *logging.Log) (err 
 	if err != nil {
 		return err
 	}
+	base.registry.MustRegister(own.Collector())
 	sessions, err := openPublic(keys.Session, cfg.SessionKeys, base.log)
 	if err != nil {
 		return err

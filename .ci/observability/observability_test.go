@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 // TestObservability makes traffic of all kinds and every bad state that an alert
 // is for, and then looks. The order matters, since there is one gateway.
 func TestObservability(t *testing.T) {
-	m := harness.Start(t, harness.State(oldKey(t)), collector(t))
+	m := harness.Start(t, harness.State(oldKeys(t)), collector(t))
 	p, native := observe(t, m, "exemplar-storage"), observe(t, m, "native-histograms")
 	asAUserWould(t, m)
 	m.Deploy(m.TestServer("a", 1))
@@ -134,17 +134,19 @@ func emptyAlerts(p *prometheus, but []string) []string {
 	return empty
 }
 
-// oldKey is a state folder with a key of sessions that should have been changed.
-func oldKey(t *testing.T) string {
+// oldKeys is a state folder with keys that should have been changed.
+func oldKeys(t *testing.T) string {
 	t.Helper()
 	state := filepath.Join(envoytest.SocketDir(t), "state")
-	dir := filepath.Join(state, "keys", "session")
-	made, err := keys.Generate(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(made, filepath.Join(dir, "20200101T000000Z.pem")); err != nil {
-		t.Fatal(err)
+	for _, purpose := range []string{"session", "identity"} {
+		dir := filepath.Join(state, "keys", purpose)
+		made, err := keys.Generate(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(made, filepath.Join(dir, "20200101T000000Z.pem")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Chmod(state, 0o700); err != nil {
 		t.Fatal(err)

@@ -1,10 +1,12 @@
 package observability
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,20 +18,31 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mooring-mcp/mooring/adapters/mtls/mtlstest"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
 // collector is one that takes every span and looks at none, so that the metrics
-// of tracing are there.
+// of tracing are there. The certificate that Envoy has for it ends soon.
 func collector(t *testing.T) harness.Option {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dir := t.TempDir()
+	mtlstest.NewAuthority(t).Write(dir, "127.0.0.1")
+	certificate, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusOK)
 	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	server.StartTLS()
 	t.Cleanup(server.Close)
-	return harness.Env("OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=500")
+	return harness.Env("OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=500",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE="+filepath.Join(dir, "ca.crt"), "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="+certificate, "OTEL_EXPORTER_OTLP_CLIENT_KEY="+key)
 }
 
 // hostileNames calls tools that are not there, which the server answers with

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mooring-mcp/mooring/adapters/folder"
 )
 
@@ -86,6 +88,14 @@ func (i *Identity) reload() {
 
 // Expires is when the certificate ends.
 func (i *Identity) Expires() time.Time { return i.current.Load().certificate.Leaf.NotAfter }
+
+// Collector tells metrics when the certificate ends.
+func (i *Identity) Collector() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mooring_certificate_expires_timestamp_seconds",
+		Help: "When the certificate ends by which this part is known to the others, in seconds since 1970.",
+	}, func() float64 { return float64(i.Expires().Unix()) })
+}
 
 // Server is TLS 1.3 that takes no client without a certificate of the authority,
 // each time with what is current. Protocols are those of ALPN.

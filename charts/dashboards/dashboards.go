@@ -200,7 +200,10 @@ func controlPlane() Dashboard {
 				{"sum(rate(mooring_bridge_process_deaths_total[$__rate_interval]))", "ended"},
 				{"sum(rate(mooring_bridge_process_kills_total[$__rate_interval]))", "killed"}}},
 			{Title: "Clusters that Envoy knows", Kind: "stat", Unit: "short", Queries: []Query{{"sum(envoy_cluster_manager_active_clusters)", ""}}},
-			{Title: "Age of the session key", Kind: "stat", Unit: "s", Queries: []Query{{"max(mooring_session_key_age_seconds)", ""}}},
+			{Title: "Age of the keys that sign", Kind: "stat", Unit: "s", Queries: []Query{
+				{"max(mooring_session_key_age_seconds)", "sessions"}, {"max(mooring_identity_key_age_seconds)", "identities"}}},
+			{Title: "Until a certificate ends", Kind: "stat", Unit: "s", Help: "Empty where there is none. That of Envoy is counted in whole days.",
+				Queries: []Query{{"min by (job) (mooring_certificate_expires_timestamp_seconds - time() or 86400 * (envoy_server_days_until_first_cert_expiring < 36500))", "{{job}}"}}},
 		},
 	}
 }

@@ -37,7 +37,7 @@ type collector struct {
 	mu       sync.Mutex
 	spans    []span
 	headers  []string // the values of x-collector-key
-	peers    []string // the names in the certificates of who sent
+	peers    []string // names in the certificates of who sent
 	squeezed bool     // something came compressed
 }
 
@@ -143,7 +143,7 @@ func (c *collector) take(r *collectorv1.ExportTraceServiceRequest, keys []string
 	c.headers = append(c.headers, keys...)
 	if conn != nil {
 		for _, certificate := range conn.PeerCertificates {
-			c.peers = append(c.peers, certificate.Subject.CommonName)
+			c.peers = append(c.peers, certificate.DNSNames...)
 		}
 	}
 	for _, resource := range r.GetResourceSpans() {

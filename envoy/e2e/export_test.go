@@ -1,21 +1,15 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/mooring-mcp/mooring/adapters/mtls/mtlstest"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
@@ -36,7 +30,7 @@ func TestExport(t *testing.T) {
 			dir := t.TempDir()
 			c := tt.start(t, authority(t, dir))
 			m := harness.Start(t, harness.Dir(dir), harness.Env(append(tt.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_BSP_SCHEDULE_DELAY=50",
-				"OTEL_EXPORTER_OTLP_CERTIFICATE=ca.pem", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=client.pem", "OTEL_EXPORTER_OTLP_CLIENT_KEY=client-key.pem")...))
+				"OTEL_EXPORTER_OTLP_CERTIFICATE=client/ca.crt", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=client/tls.crt", "OTEL_EXPORTER_OTLP_CLIENT_KEY=client/tls.key")...))
 			m.Deploy(m.TestServer("a", 1))
 			defer func() {
 				if t.Failed() {
@@ -63,60 +57,32 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// authority writes ca.pem, client.pem and client-key.pem into dir, and is what a
-// server on this machine uses that wants to know its clients.
+// authority writes certificates into folders of dir, and is what a server on this
+// machine uses that wants to know its clients.
 func authority(t *testing.T, dir string) *tls.Config {
 	t.Helper()
-	ca := certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, nil)
-	server := certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "collector"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, ca)
-	client := certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "mooring"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, ca)
-	key, err := x509.MarshalPKCS8PrivateKey(client.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{
-		"ca.pem":         {Type: "CERTIFICATE", Bytes: ca.Leaf.Raw},
-		"client.pem":     {Type: "CERTIFICATE", Bytes: client.Leaf.Raw},
-		"client-key.pem": {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+	a := mtlstest.NewAuthority(t)
+	folder := func(name string, names ...string) string {
+		path := filepath.Join(dir, name)
+		if err := os.Mkdir(path, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		a.Write(path, names...)
+		return path
+	}
+	folder("client", "mooring")
+	server := folder("server", "localhost", "127.0.0.1")
+	pair, err := tls.LoadX509KeyPair(filepath.Join(server, "tls.crt"), filepath.Join(server, "tls.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(server, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	clients := x509.NewCertPool()
-	clients.AddCert(ca.Leaf)
+	clients.AppendCertsFromPEM(text)
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
 	}
-}
-
-// certificate makes one of a new key, by an authority; nil means by itself.
-func certificate(t *testing.T, template *x509.Certificate, by *tls.Certificate) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
-	parent, signer := template, any(key)
-	if by != nil {
-		parent, signer = by.Leaf, by.PrivateKey
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}
 }
