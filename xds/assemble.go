@@ -79,6 +79,9 @@ type runtime struct {
 	// report is told who knows what Envoys have accepted. Nil means that nobody
 	// else needs to know.
 	report func(adapters.Programmer)
+	// join makes the loop one of several, by a service beside discovery and a task.
+	// Nil means that it is the only one.
+	join func(*snapshot.Loop) (func(grpc.ServiceRegistrar), func(context.Context) error)
 	// known is closed once deployer knows what runs. Nil means at once.
 	known <-chan struct{}
 }
@@ -95,6 +98,10 @@ func (b *base) assemble(r runtime) (parts, error) {
 	})
 	if r.report != nil {
 		r.report(loop)
+	}
+	if r.join != nil {
+		joined, task := r.join(loop)
+		r.services, r.tasks = append(r.services, joined), append(r.tasks, task)
 	}
 	service := adapters.NewService(adapters.ServiceConfig{
 		Store: r.store, Deployer: r.deployer, Programmer: loop, Traffic: r.meter, Limits: b.limits(),

@@ -19,6 +19,8 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/launch"
 	"github.com/mooring-mcp/mooring/adapters/logging"
 	"github.com/mooring-mcp/mooring/adapters/mtls"
+	"github.com/mooring-mcp/mooring/xds/internal/peers"
+	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 )
 
@@ -35,6 +37,7 @@ type Kubernetes struct {
 	ADSListen        string `name:"ads-listen" default:"0.0.0.0:18000" placeholder:"HOST:PORT" help:"Where Envoys get their configuration, over mTLS (${default})."`
 	APIListen        string `name:"api-listen" default:"0.0.0.0:18001" placeholder:"HOST:PORT" help:"Where the API is, which Envoys serve to clients, over mTLS (${default})."`
 	ControlOpsListen string `default:"0.0.0.0:9091" placeholder:"HOST:PORT" help:"Where this control plane serves its metrics and health, in plain HTTP (${default})."`
+	Peers            string `placeholder:"HOST:PORT" help:"Name with the addresses of all control planes, and the port of --ads-listen: they tell each other what the Envoys of each have accepted (none: this one says what its own have)."`
 	TLSDir           string `required:"" placeholder:"DIR" help:"Folder of tls.crt, tls.key and ca.crt; followed. Clients must have a certificate of that authority."`
 	SessionKeys      string `placeholder:"DIR" help:"Folder of extproc's session keys, of which Envoys are told the public halves (none: Envoy lets no request pass by itself)."`
 	IdentityKeys     string `placeholder:"DIR" help:"Folder of extproc's identity keys, whose public halves are shown to everybody (none)."`
@@ -45,6 +48,9 @@ func (c *Kubernetes) Validate() error {
 	faults := []error{c.validate()}
 	for flag, address := range map[string]string{"--ads-listen": c.ADSListen, "--api-listen": c.APIListen, "--control-ops-listen": c.ControlOpsListen} {
 		faults = append(faults, checkAddress(flag, address))
+	}
+	if c.Peers != "" {
+		faults = append(faults, checkAddress("--peers", c.Peers))
 	}
 	if c.Identity == "" {
 		var err error
@@ -86,6 +92,7 @@ func runKubernetes(ctx context.Context, cfg Kubernetes, logs *logging.Log) (err 
 		r.identityKeys = func() ([]byte, error) { return identities.KeySet(), nil }
 		r.tasks = append(r.tasks, func(ctx context.Context) error { return identities.Run(ctx, func() {}) })
 	}
+	r.join = cfg.join(own, base.log)
 	p, err := base.assemble(r)
 	if err != nil {
 		return err
@@ -128,6 +135,20 @@ func (c *Kubernetes) onCluster(b *base) (runtime, error) {
 		who: who, remotes: remotes, settings: c.podSettings(),
 		services: []func(grpc.ServiceRegistrar){func(to grpc.ServiceRegistrar) { feed.Register(to, known) }},
 	}, nil
+}
+
+// join makes a control plane one of several. Nil where there are no others.
+func (c *Kubernetes) join(own *mtls.Identity, log *slog.Logger) func(*snapshot.Loop) (func(grpc.ServiceRegistrar), func(context.Context) error) {
+	if c.Peers == "" {
+		return nil
+	}
+	return func(loop *snapshot.Loop) (func(grpc.ServiceRegistrar), func(context.Context) error) {
+		listener := &peers.Listener{Self: c.Identity, Loop: loop, Log: log}
+		// It was found to be an address.
+		listener.Host, listener.Port, _ = net.SplitHostPort(c.Peers)
+		listener.TLS = own.Client(listener.Host)
+		return func(to grpc.ServiceRegistrar) { peers.Register(to, c.Identity, loop) }, listener.Run
+	}
 }
 
 // podRemotes say which addresses a remote server may have. Those that the gateway

@@ -69,8 +69,8 @@ func serving(list []adapters.Instance) []adapters.Instance {
 func (l *Loop) refresh() {
 	defer l.changes.Notify()
 	now := time.Now().UTC()
-	for _, rec := range l.state.records {
-		c := l.state.conditionOf(rec)
+	for id, rec := range l.state.records {
+		c := l.state.conditionOf(id, rec)
 		c.LastTransitionTime = rec.condition.LastTransitionTime
 		if c.Status != rec.condition.Status {
 			c.LastTransitionTime = now
@@ -83,19 +83,23 @@ func (l *Loop) refresh() {
 	}
 }
 
-func (s *state) conditionOf(rec *record) adapters.Condition {
+func (s *state) conditionOf(id adapters.UID, rec *record) adapters.Condition {
 	c := adapters.Condition{Type: adapters.ConditionProgrammed}
+	accepted, refused := s.acceptedByPeers(id, rec)
+	if rec.refusal != nil {
+		refused = rec.refusal.message
+	}
 	switch {
 	case rec.fault != "":
 		c.Status, c.Reason, c.Message = "False", reasonInvalid, rec.fault
-	case rec.refusal != nil:
-		c.Status, c.Reason, c.Message = "False", reasonRefused, "Envoy refused the configuration: "+rec.refusal.message
+	case refused != "":
+		c.Status, c.Reason, c.Message = "False", reasonRefused, "Envoy refused the configuration: "+refused
 	case !rec.published:
 		c.Status, c.Reason = "Unknown", reasonRetrying
 		c.Message = "Envoy refused a configuration that this adapter was part of; it is tried again."
-	case len(s.streams) == 0:
+	case s.envoys() == 0:
 		c.Status, c.Reason, c.Message = "Unknown", reasonNoEnvoy, "No Envoy is connected to the control plane."
-	case s.accepted(resourcev3.ClusterType, rec) && s.accepted(resourcev3.EndpointType, rec) && s.acceptedRoutes(rec.routesSince):
+	case accepted && s.acceptedHere(rec):
 		c.Status, c.Reason, c.Message = "True", reasonAccepted, "Envoy has accepted the configuration."
 	default:
 		c.Status, c.Reason, c.Message = "Unknown", reasonPending, "Envoy has not answered yet."

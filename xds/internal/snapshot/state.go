@@ -18,6 +18,7 @@ type state struct {
 	published *revision
 	records   map[adapters.UID]*record
 	streams   map[StreamID]*stream
+	peers     map[PeerID]Report
 	trials    trials
 	// refusedFilters are the versions of filters that an Envoy has refused.
 	refusedFilters map[string]bool
@@ -31,6 +32,7 @@ func newState() state {
 	return state{
 		records:        make(map[adapters.UID]*record),
 		streams:        make(map[StreamID]*stream),
+		peers:          make(map[PeerID]Report),
 		routeNumbers:   make(map[string]int64),
 		refusedFilters: make(map[string]bool),
 	}
