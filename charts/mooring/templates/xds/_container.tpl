@@ -10,6 +10,7 @@
   - --api-listen=0.0.0.0:18001
   - --control-ops-listen=0.0.0.0:9091
   - --tls-dir=/etc/mooring/tls
+  - --peers={{ include "mooring.xdsHost" . }}:18000
   - --session-keys=/etc/mooring/session-keys
   - --identity-keys=/etc/mooring/identity-keys
   - --public-url={{ include "mooring.publicURL" . }}
