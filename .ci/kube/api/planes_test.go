@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/mooring-mcp/mooring/adapters/mtls/mtlstest"
@@ -27,6 +28,16 @@ func TestControlPlanes(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := w.traffic(session, home)
+	// Whichever of them is asked, though Envoy is connected to one.
+	eventually(t, "both know that Envoy has accepted it", func() bool {
+		for range 4 {
+			answer, err := w.gateway.Do(http.MethodGet, "/adapters/first/status", "")
+			if err != nil || !strings.Contains(answer.Body, `"reason":"Accepted"`) {
+				return false
+			}
+		}
+		return true
+	})
 
 	// One dies.
 	first := w.connected()
