@@ -226,6 +226,9 @@ func (i *issuer) principal(c claims) (adapters.Principal, *Refusal) {
 	}
 	subject, valid := c.text(i.subject)
 	if !valid {
+		if named, _ := c.at(i.subject); named != nil && named != "" {
+			return adapters.Principal{}, refuseToken(ReasonClaims, "The token's subject is not a text, or is too long, or has control characters.")
+		}
 		return adapters.Principal{}, refuseToken(ReasonClaims, "The token names no subject.")
 	}
 	p := adapters.Principal{Issuer: i.URL, Subject: subject, Roles: slices.Clone(i.Roles)}
