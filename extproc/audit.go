@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mooring-mcp/mooring/adapters/audit"
@@ -52,5 +51,5 @@ func (f fileTrail) Run(ctx context.Context) error {
 // noTrail keeps nothing.
 type noTrail struct{}
 
-func (noTrail) Take(*dataaccesslogv3.HTTPAccessLogEntry) {}
-func (noTrail) Run(context.Context) error                { return nil }
+func (noTrail) Take(*accesslog.Entry)     {}
+func (noTrail) Run(context.Context) error { return nil }

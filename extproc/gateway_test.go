@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"text/template"
@@ -84,7 +85,7 @@ func newGatewayWith(t *testing.T, requestTimeout string, args ...string) *gatewa
 		t.Fatal(err)
 	}
 	var bootstrap bytes.Buffer
-	err = text.Execute(&bootstrap, map[string]any{"Dir": g.dir, "Socket": g.socket, "Upstreams": sockets, "RequestTimeout": requestTimeout, "Routes": routes})
+	err = text.Execute(&bootstrap, map[string]any{"Dir": g.dir, "Socket": g.socket, "Upstreams": sockets, "RequestTimeout": requestTimeout, "Routes": routes, "LogLine": strconv.Quote(contract.LogLine())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http/pprof"
 	"time"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -138,7 +137,7 @@ func serveCalls(ctx context.Context, listeners []net.Listener, maxBody int64, pr
 		return err
 	}
 	extprocv3.RegisterExternalProcessorServer(s, processor)
-	accesslogv3.RegisterAccessLogServiceServer(s, log)
+	log.Register(s)
 	healthv1.RegisterHealthServer(s, health.NewServer())
 	var serving errgroup.Group
 	for _, listener := range listeners {

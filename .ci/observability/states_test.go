@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mooring-mcp/mooring/adapters/mtls/mtlstest"
-	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
@@ -121,8 +120,8 @@ func dropLogs(t *testing.T, m *harness.Mooring) {
 	defer senders.Wait()
 	done := make(chan struct{})
 	defer close(done)
-	// A header that the log has, so that what Envoy holds back is full soon.
-	long := strings.Repeat("x", 16_000)
+	// A path that fills what Envoy sends at once: of those it holds back few.
+	long := "/adapters/" + strings.Repeat("x", 16<<10) + "/mcp"
 	for range 8 {
 		senders.Go(func() { // what needs no external processor, and is logged to it
 			for {
@@ -130,7 +129,7 @@ func dropLogs(t *testing.T, m *harness.Mooring) {
 				case <-done:
 					return
 				default:
-					_, _ = m.Do(http.MethodGet, "/adapters/unknown/mcp", "", contract.HeaderTrace, long)
+					_, _ = m.Do(http.MethodGet, long, "")
 				}
 			}
 		})
@@ -138,7 +137,7 @@ func dropLogs(t *testing.T, m *harness.Mooring) {
 	m.Await("Envoy drops entries of its log", 30*time.Second, func() bool { return dropped(t, m) > 0 })
 }
 
-var droppedLogs = regexp.MustCompile(`(?m)^envoy_access_logs_grpc_access_log_logs_dropped(?:\{\})? ([0-9]+)`)
+var droppedLogs = regexp.MustCompile(`(?m)^envoy_access_logs_open_telemetry_access_log_logs_dropped(?:\{\})? ([0-9]+)`)
 
 // dropped is how many entries of its log Envoy has dropped.
 func dropped(t *testing.T, m *harness.Mooring) int {

@@ -169,7 +169,7 @@ func dataPath() Dashboard {
 			{Title: "Access log", Unit: "short", Help: "What was dropped was not counted.",
 				Queries: []Query{
 					{"sum(mooring_access_log_queue_entries)", "waiting"}, {"sum(increase(mooring_access_log_dropped_total[$__rate_interval]))", "dropped by extproc"},
-					{"sum(increase(envoy_access_logs_grpc_access_log_logs_dropped[$__rate_interval]))", "dropped by Envoy"}}},
+					{"sum(increase(envoy_access_logs_open_telemetry_access_log_logs_dropped[$__rate_interval]))", "dropped by Envoy"}}},
 			{Title: "Audit", Unit: "short", Help: "What was dropped is missing from the audit files.", Queries: []Query{
 				{"sum(increase(mooring_audit_events_total[$__rate_interval]))", "written"},
 				{"sum(increase(mooring_audit_dropped_total[$__rate_interval]))", "dropped"}}},

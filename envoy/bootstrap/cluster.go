@@ -24,6 +24,9 @@ const (
 	// maxInternalRequests lifts Envoy's default of 1,024 requests to one
 	// cluster: each MCP request in flight is one to the external processor.
 	maxInternalRequests = 1 << 16
+	// maxLogRequests bounds what Envoy holds of its log of requests while the
+	// external processor is away: 16 KiB each, of about forty requests.
+	maxLogRequests = 1 << 10
 
 	httpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
@@ -45,6 +48,11 @@ func clusters(c Config) ([]*clusterv3.Cluster, error) {
 		cluster, err := socketCluster(s.name, s.socket, s.grpc)
 		if err != nil {
 			return nil, err
+		}
+		if s.name == contract.ClusterExtProcLog {
+			cluster.CircuitBreakers = breakers(maxLogRequests)
+			// Each may wait for another try.
+			cluster.CircuitBreakers.Thresholds[0].MaxRetries = wrapperspb.UInt32(maxLogRequests)
 		}
 		all = append(all, cluster)
 	}
@@ -87,13 +95,9 @@ func cluster(name string, at *corev3.Address) *clusterv3.Cluster {
 	return &clusterv3.Cluster{
 		Name: name,
 		// A dot would end the cluster's name in the labels of metrics.
-		AltStatName:    strings.ReplaceAll(name, ".", "_"),
-		ConnectTimeout: durationpb.New(connectTimeout),
-		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-			MaxConnections:     wrapperspb.UInt32(maxInternalRequests),
-			MaxPendingRequests: wrapperspb.UInt32(maxInternalRequests),
-			MaxRequests:        wrapperspb.UInt32(maxInternalRequests),
-		}}},
+		AltStatName:     strings.ReplaceAll(name, ".", "_"),
+		ConnectTimeout:  durationpb.New(connectTimeout),
+		CircuitBreakers: breakers(maxInternalRequests),
 		LoadAssignment: &endpointv3.ClusterLoadAssignment{
 			ClusterName: name,
 			Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
@@ -101,6 +105,14 @@ func cluster(name string, at *corev3.Address) *clusterv3.Cluster {
 			}}}},
 		},
 	}
+}
+
+func breakers(requests uint32) *clusterv3.CircuitBreakers {
+	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxConnections:     wrapperspb.UInt32(requests),
+		MaxPendingRequests: wrapperspb.UInt32(requests),
+		MaxRequests:        wrapperspb.UInt32(requests),
+	}}}
 }
 
 func speakHTTP2(c *clusterv3.Cluster, options *corev3.Http2ProtocolOptions) error {

@@ -75,7 +75,7 @@ const (
 	// request is counted by. Envoy logs such requests to the external processor:
 	// again and again while they are open, and when they have ended.
 	MetadataLease = "lease"
-	// ListedYes and ListedNo are values of MetadataListed.
+	// ListedYes and ListedNo are values of Judged.Listed.
 	ListedYes = "yes"
 	ListedNo  = "no"
 	// VerdictAllow is the verdict on what goes on.
@@ -83,12 +83,9 @@ const (
 	// Further keys of MetadataNamespace: the JSON-RPC method, the tool that is
 	// called, the era, and hashes of who asks and of the session. Those that are
 	// unknown are absent.
-	MetadataAdapter = "adapter"
-	MetadataMethod  = "method"
-	MetadataTool    = "tool"
-	// MetadataListed says whether the tool is one that the server has listed:
-	// ListedYes or ListedNo. It is absent where that is not known.
-	MetadataListed    = "listed"
+	MetadataAdapter   = "adapter"
+	MetadataMethod    = "method"
+	MetadataTool      = "tool"
 	MetadataEra       = "era"
 	MetadataPrincipal = "principal"
 	MetadataSession   = "session"
@@ -97,8 +94,9 @@ const (
 	// MetadataTrace is the id of the trace that the message names in params._meta,
 	// where that is not its request's: what is recorded of the message is there.
 	MetadataTrace = "trace"
-	// MetadataWho is the Principal.ID of who asks: for the audit alone.
-	MetadataWho = "who"
+	// MetadataJudged is the key of an encoded Judged: all of it in one field of
+	// LogRequests.
+	MetadataJudged = "judged"
 )
 
 // Names of the access logs that Envoy sends to the external processor, by which
@@ -107,11 +105,12 @@ const (
 	// LogOpen tells of requests that are counted as long as they are open, at
 	// once.
 	LogOpen = "mooring.open"
-	// LogRequests tells of all requests of the public listener.
+	// LogRequests tells of all requests of the public listener, each in a line of
+	// fields: it comes by OpenTelemetry's protocol, the other one by Envoy's own.
 	LogRequests = "mooring.requests"
 )
 
-// HeaderTrace is the header of W3C's trace context, which the access log tells.
+// HeaderTrace is the header of W3C's trace context, which LogRequests tells.
 const HeaderTrace = "traceparent"
 
 // PathSeries and the name of an adapter is where the external processor's

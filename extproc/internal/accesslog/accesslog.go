@@ -1,6 +1,7 @@
 // Package accesslog receives Envoy's access logs: that of requests that are
-// counted as long as they are open, and that of all requests. It hands on what
-// it gets, and knows nothing of what becomes of it.
+// counted as long as they are open, by Envoy's own protocol, and that of all
+// requests, by OpenTelemetry's. It hands on what it gets, and knows nothing of
+// what becomes of it.
 package accesslog
 
 import (
@@ -10,6 +11,7 @@ import (
 
 	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -25,21 +27,22 @@ type Leases interface {
 
 // Requests are all requests. *traffic.Meter is one.
 type Requests interface {
-	// Take takes an entry, and does not wait.
-	Take(entry *dataaccesslogv3.HTTPAccessLogEntry)
+	// Take takes an entry, and does not wait. The entry is the caller's again
+	// when it returns.
+	Take(entry *Entry)
 }
 
 // Each hands entries on to each of several.
 type Each []Requests
 
 // Take implements Requests.
-func (e Each) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
+func (e Each) Take(entry *Entry) {
 	for _, requests := range e {
 		requests.Take(entry)
 	}
 }
 
-// Server implements the access log service.
+// Server implements both services.
 type Server struct {
 	accesslogv3.UnimplementedAccessLogServiceServer
 	leases   Leases
@@ -52,7 +55,13 @@ func New(leases Leases, requests Requests, done <-chan struct{}) *Server {
 	return &Server{leases: leases, requests: requests, done: done}
 }
 
-// StreamAccessLogs implements the access log service. Envoy holds one stream for
+// Register makes a gRPC server serve s.
+func (s *Server) Register(with grpc.ServiceRegistrar) {
+	accesslogv3.RegisterAccessLogServiceServer(with, s)
+	with.RegisterService(logsService(), s)
+}
+
+// StreamAccessLogs implements Envoy's access log service. Envoy holds one stream for
 // each of its threads, for ever: here it is ended.
 func (s *Server) StreamAccessLogs(stream accesslogv3.AccessLogService_StreamAccessLogsServer) error {
 	ended := make(chan error, 1)
@@ -78,13 +87,11 @@ func (s *Server) receive(stream accesslogv3.AccessLogService_StreamAccessLogsSer
 		}
 		// Only the first message of a stream says which log it is.
 		log = cmp.Or(message.GetIdentifier().GetLogName(), log)
+		if log != contract.LogOpen {
+			continue
+		}
 		for _, entry := range message.GetHttpLogs().GetLogEntry() {
-			switch log {
-			case contract.LogRequests:
-				s.requests.Take(entry)
-			case contract.LogOpen:
-				s.open(entry.GetCommonProperties())
-			}
+			s.open(entry.GetCommonProperties())
 		}
 	}
 }

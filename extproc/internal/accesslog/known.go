@@ -3,9 +3,6 @@ package accesslog
 import (
 	"strings"
 
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-	"google.golang.org/protobuf/types/known/structpb"
-
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -34,46 +31,29 @@ type Known struct {
 
 // KnownOf reads an entry. It is false where the request was for no adapter's
 // endpoint. One that Envoy could not read to its path may have been.
-func KnownOf(entry *dataaccesslogv3.HTTPAccessLogEntry) (Known, bool) {
-	common := entry.GetCommonProperties()
-	adapter, _, found := strings.Cut(common.GetRouteName(), "/")
+func KnownOf(entry *Entry) (Known, bool) {
+	adapter, route, found := strings.Cut(entry.Route, "/")
 	if !found {
-		return Known{}, isEndpoint(entry.GetRequest().GetPath())
+		return Known{}, isEndpoint(entry.Path)
 	}
-	metadata := common.GetMetadata().GetFilterMetadata()
-	fields := metadata[contract.MetadataNamespace].GetFields()
-	field := func(name string) string { return fields[name].GetStringValue() }
-	if passed(common, field(contract.MetadataVerdict)) {
-		token := metadata[contract.FilterJWT].GetFields()[contract.MetadataSessionToken].GetStructValue()
-		return passedWith(adapter, token.GetFields()), true
+	judged := entry.Judged
+	if route == string(contract.RouteFast) && judged.Verdict == "" && entry.Upstream {
+		// It went on to a server, and nobody judged it.
+		return passedWith(adapter, entry.Token), true
 	}
 	return Known{
-		Adapter: adapter, Method: field(contract.MetadataMethod), Tool: field(contract.MetadataTool),
-		Listed: field(contract.MetadataListed), Era: field(contract.MetadataEra), Session: field(contract.MetadataSession),
-		Principal: field(contract.MetadataPrincipal), Who: field(contract.MetadataWho), Verdict: field(contract.MetadataVerdict),
-		Trace: field(contract.MetadataTrace),
+		Adapter: adapter, Method: judged.Method, Tool: judged.Tool, Listed: judged.Listed, Era: judged.Era,
+		Session: judged.Session, Principal: judged.Principal, Who: judged.Who, Verdict: judged.Verdict, Trace: judged.Trace,
 	}, true
 }
 
-// passed reports whether Envoy let the request pass by itself: it went on to a
-// server, and nobody judged it.
-func passed(common *dataaccesslogv3.AccessLogCommon, verdict string) bool {
-	return strings.HasSuffix(common.GetRouteName(), "/"+string(contract.RouteFast)) &&
-		verdict == "" && common.GetUpstreamRemoteAddress() != nil
-}
-
-// passedWith is what is known by the claims of a session's token, which Envoy
-// has verified.
-func passedWith(adapter string, claims map[string]*structpb.Value) Known {
-	claim := func(name string) string { return claims[name].GetStringValue() }
-	who := claim(contract.ClaimSubject)
-	if issuer := claim(contract.ClaimIssuer); issuer != "" {
-		who = issuer + "|" + who
+// passedWith is what is known by the session's token, which Envoy has verified.
+func passedWith(adapter string, token Token) Known {
+	who := token.Subject
+	if token.Issuer != "" {
+		who = token.Issuer + "|" + who
 	}
-	return Known{
-		Adapter: adapter, Era: "legacy", Session: claim(contract.ClaimSessionHash),
-		Principal: claim(contract.ClaimPrincipalHash), Who: who, Passed: true,
-	}
+	return Known{Adapter: adapter, Era: "legacy", Session: token.Session, Principal: token.Principal, Who: who, Passed: true}
 }
 
 // isEndpoint reports whether path is that of an adapter's endpoint, or none at

@@ -37,7 +37,7 @@ func NewPolicy(p contract.Policy) (Policy, error) {
 }
 
 // isListed says whether the server has a tool of that name, in the words of
-// contract.MetadataListed.
+// contract.Judged.
 func (p Policy) isListed(tool string) string {
 	switch {
 	case p.listed == nil:

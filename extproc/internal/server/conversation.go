@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"time"
@@ -21,6 +22,8 @@ type conversation struct {
 	// header is that of the request, and span is of its judgement: for the log.
 	header http.Header
 	span   tracing.Span
+	// told is what the access log was told.
+	told decide.Metadata
 }
 
 // run judges the request. Its error is that of the stream, or says that Envoy
@@ -55,7 +58,7 @@ func (c *conversation) run(policy decide.Policy) error {
 	if c.Opened != nil && request.Streams() {
 		c.Opened(policy.Adapter, request.ID())
 	}
-	if err := c.send(headersResponse(decision)); err != nil || !decision.AwaitResponse && !decision.AwaitList {
+	if err := c.send(headersResponse(c.tell(decision))); err != nil || !decision.AwaitResponse && !decision.AwaitList {
 		return over(err)
 	}
 	head, err = c.answerHead(body.pieces)
@@ -130,7 +133,7 @@ func (c *conversation) response(request *decide.Request, head *extprocv3.HttpHea
 		return c.refuse(request.Adapter(), decision)
 	}
 	c.metrics.session(request.Adapter(), event)
-	return over(c.send(responseHeadersResponse(decision)))
+	return over(c.send(responseHeadersResponse(c.tell(decision))))
 }
 
 // late ends a request whose body does not come. The judging goroutine is waiting
@@ -168,7 +171,7 @@ func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 	if cause := decision.Refusal.Cause; cause != nil {
 		c.about(adapter, decision.Metadata).Warn("a request cannot go on", "reason", decision.Refusal.Reason, "error", cause)
 	}
-	return over(c.send(immediateResponse(decision)))
+	return over(c.send(immediateResponse(c.tell(decision))))
 }
 
 // about is the log for lines that belong to the request.
@@ -186,6 +189,20 @@ func (c *conversation) about(adapter string, m decide.Metadata) *slog.Logger {
 func (c *conversation) misled(reason string) error {
 	c.about("", decide.Metadata{}).Error("Envoy's ext_proc filter is not configured as it must be", "reason", reason)
 	return c.unjudged(reason)
+}
+
+// tell adds to what the access log was told before what the decision tells: Envoy
+// keeps all fields but those that come again, and one has all of it.
+func (c *conversation) tell(d decide.Decision) decide.Decision {
+	was, m := c.told, d.Metadata
+	c.told = decide.Metadata{
+		Adapter: cmp.Or(m.Adapter, was.Adapter), Method: cmp.Or(m.Method, was.Method), Tool: cmp.Or(m.Tool, was.Tool),
+		Principal: cmp.Or(m.Principal, was.Principal), Session: cmp.Or(m.Session, was.Session), Listed: cmp.Or(m.Listed, was.Listed),
+		Who: cmp.Or(m.Who, was.Who), Era: cmp.Or(m.Era, was.Era), Verdict: cmp.Or(m.Verdict, was.Verdict),
+		Trace: cmp.Or(m.Trace, was.Trace), Span: cmp.Or(m.Span, was.Span), Lease: cmp.Or(m.Lease, was.Lease),
+	}
+	d.Metadata = c.told
+	return d
 }
 
 // send is the only place that answers Envoy.

@@ -127,11 +127,10 @@ func dynamicMetadata(m decide.Metadata) *structpb.Struct {
 	all := [...]decide.Field{
 		{Name: contract.MetadataAdapter, Value: m.Adapter}, {Name: contract.MetadataMethod, Value: m.Method},
 		{Name: contract.MetadataTool, Value: m.Tool}, {Name: contract.MetadataEra, Value: string(m.Era)},
-		{Name: contract.MetadataListed, Value: m.Listed},
-		{Name: contract.MetadataWho, Value: m.Who}, {Name: contract.MetadataPrincipal, Value: m.Principal},
-		{Name: contract.MetadataSession, Value: m.Session},
+		{Name: contract.MetadataPrincipal, Value: m.Principal}, {Name: contract.MetadataSession, Value: m.Session},
 		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},
 		{Name: contract.MetadataTrace, Value: m.Trace}, {Name: contract.MetadataSpan, Value: m.Span},
+		{Name: contract.MetadataJudged, Value: told(m)},
 	}
 	fields := make(map[string]*structpb.Value, len(all))
 	values, texts := make([]structpb.Value, len(all)), make([]structpb.Value_StringValue, len(all))
@@ -145,4 +144,12 @@ func dynamicMetadata(m decide.Metadata) *structpb.Struct {
 	return &structpb.Struct{Fields: map[string]*structpb.Value{
 		contract.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: fields}),
 	}}
+}
+
+// told is m as the log of all requests has it.
+func told(m decide.Metadata) string {
+	return contract.Judged{
+		Method: m.Method, Tool: m.Tool, Listed: m.Listed, Era: string(m.Era),
+		Session: m.Session, Principal: m.Principal, Who: m.Who, Verdict: m.Verdict, Trace: m.Trace,
+	}.Encode()
 }

@@ -202,6 +202,21 @@ func TestSequences(t *testing.T) {
 	}
 }
 
+// TestTheLogKeepsWhatItWasTold: of what comes later Envoy keeps one text whole, so
+// that must have what was told before.
+func TestTheLogKeepsWhatItWasTold(t *testing.T) {
+	s, _, _ := newServer(t, authn.Development{})
+	st := &stream{policy: []string{birth}, in: []*extprocv3.ProcessingRequest{head(false), piece(initialize, true), trailers()}, end: io.EOF}
+	if err := s.Process(st); err != nil || kinds(st.out) != "hbServiceUnavailable" {
+		t.Fatalf("answers %q, error %v", kinds(st.out), err)
+	}
+	fields := st.out[2].GetDynamicMetadata().GetFields()[contract.MetadataNamespace].GetStructValue().GetFields()
+	told, ok := contract.DecodeJudged(fields[contract.MetadataJudged].GetStringValue())
+	if !ok || told.Method != "initialize" || told.Era != "legacy" || told.Who == "" || told.Principal == "" || told.Verdict != "response_message" {
+		t.Errorf("%+v, %v", told, ok)
+	}
+}
+
 func TestPanicIsContained(t *testing.T) {
 	s, reg, log := newServer(t, panicking{})
 	st := &stream{policy: []string{birth}, in: []*extprocv3.ProcessingRequest{head(false), piece(initialize, true)}, end: io.EOF}

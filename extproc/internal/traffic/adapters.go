@@ -47,10 +47,11 @@ type labels struct{ adapter, tool string }
 func (m *Meter) note(r record) labels {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.streams, r.id)
 	if r.adapter == "" {
+		// It was no stream, and may have an id of the client's choice.
 		return labels{}
 	}
+	delete(m.streams, r.id)
 	a := m.adapter(r.adapter)
 	if a == nil {
 		return labels{}

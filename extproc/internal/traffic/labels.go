@@ -1,10 +1,9 @@
 package traffic
 
 import (
+	"net/http"
 	"strconv"
-
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"strings"
 
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
@@ -22,10 +21,10 @@ const (
 
 // methodLabel is the method of a request: that of its message where it is one
 // of the specification's, else the HTTP method where there can be no message.
-func methodLabel(http corev3.RequestMethod, method, verdict string) string {
+func methodLabel(verbUsed, method, verdict string) string {
 	switch {
-	case http != corev3.RequestMethod_POST:
-		return verb(http)
+	case verbUsed != http.MethodPost:
+		return verb(verbUsed)
 	case isMethod(method):
 		return method
 	case method != "":
@@ -72,25 +71,13 @@ func eraLabel(era string) string {
 	return labelUnknown
 }
 
-// flagsOf are Envoy's short names of what went wrong.
-func flagsOf(f *dataaccesslogv3.ResponseFlags) []string {
-	if f == nil {
-		return nil
-	}
+// flagsOf are those of Envoy's short names of what went wrong that are labels.
+func flagsOf(all string) []string {
 	var flags []string
-	for _, flag := range []struct {
-		set  bool
-		name string
-	}{
-		{f.NoHealthyUpstream, "UH"}, {f.UpstreamConnectionFailure, "UF"}, {f.UpstreamOverflow, "UO"},
-		{f.UpstreamConnectionTermination, "UC"}, {f.UpstreamRemoteReset, "UR"}, {f.UpstreamProtocolError, "UPE"},
-		{f.UpstreamRequestTimeout, "UT"}, {f.UpstreamMaxStreamDurationReached, "UMSDR"}, {f.DurationTimeout, "DT"},
-		{f.StreamIdleTimeout, "SI"}, {f.LocalReset, "LR"}, {f.NoRouteFound, "NR"}, {f.NoClusterFound, "NC"},
-		{f.UnauthorizedDetails != nil, "UAEX"}, {f.OverloadManager, "OM"},
-		{f.DownstreamConnectionTermination, "DC"}, {f.DownstreamRemoteReset, "DR"}, {f.DownstreamProtocolError, "DPE"},
-	} {
-		if flag.set {
-			flags = append(flags, flag.name)
+	for flag := range strings.SplitSeq(all, ",") {
+		switch flag {
+		case "UH", "UF", "UO", "UC", "UR", "UPE", "UT", "UMSDR", "DT", "SI", "LR", "NR", "NC", "UAEX", "OM", "DC", "DR", "DPE":
+			flags = append(flags, flag)
 		}
 	}
 	return flags

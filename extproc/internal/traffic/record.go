@@ -2,14 +2,11 @@ package traffic
 
 import (
 	"cmp"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-
-	"github.com/mooring-mcp/mooring/envoy/contract"
 	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 )
 
@@ -25,7 +22,7 @@ type record struct {
 	// wrote it.
 	method, tool, era string
 	// listed says whether the server has the tool, in the words of
-	// contract.MetadataListed.
+	// contract.Judged.
 	listed string
 	// session is the hash of a session that was verified, or empty.
 	session string
@@ -42,24 +39,23 @@ type record struct {
 
 // read is the record of an entry. It is false where the request was for no
 // adapter's endpoint. One that Envoy could not read to its path may have been.
-func read(entry *dataaccesslogv3.HTTPAccessLogEntry) (record, bool) {
-	common, request, response := entry.GetCommonProperties(), entry.GetRequest(), entry.GetResponse()
+func read(entry *accesslog.Entry) (record, bool) {
 	known, is := accesslog.KnownOf(entry)
 	return record{
-		id:       common.GetStreamId(),
-		ended:    common.GetAccessLogType() != dataaccesslogv3.AccessLogType_DownstreamPeriodic,
-		method:   methodLabel(request.GetRequestMethod(), known.Method, known.Verdict),
+		id:       entry.ID,
+		ended:    !entry.Open,
+		method:   methodLabel(entry.Method, known.Method, known.Verdict),
 		adapter:  known.Adapter,
 		tool:     known.Tool,
 		listed:   known.Listed,
 		era:      eraLabel(known.Era),
 		session:  known.Session,
-		code:     response.GetResponseCode().GetValue(),
-		flags:    flagsOf(common.GetResponseFlags()),
-		took:     common.GetDuration().AsDuration(),
-		received: request.GetRequestHeadersBytes() + request.GetRequestBodyBytes(),
-		sent:     response.GetResponseHeadersBytes() + response.GetResponseBodyBytes(),
-		trace:    cmp.Or(known.Trace, traceOf(request.GetRequestHeaders()[contract.HeaderTrace])),
+		code:     entry.Status,
+		flags:    flagsOf(entry.Flags),
+		took:     entry.Took,
+		received: entry.Received,
+		sent:     entry.Sent,
+		trace:    cmp.Or(known.Trace, traceOf(entry.Traceparent)),
 	}, is
 }
 
@@ -83,13 +79,11 @@ func traceOf(header string) string {
 }
 
 // verb is the HTTP method as a label, for requests that carry no message.
-func verb(method corev3.RequestMethod) string {
+func verb(method string) string {
 	switch method {
-	case corev3.RequestMethod_GET:
-		return "GET"
-	case corev3.RequestMethod_DELETE:
-		return "DELETE"
-	case corev3.RequestMethod_POST, corev3.RequestMethod_METHOD_UNSPECIFIED:
+	case http.MethodGet, http.MethodDelete:
+		return method
+	case http.MethodPost, accesslog.MethodUnknown:
 		return labelUnseen
 	}
 	return labelOther

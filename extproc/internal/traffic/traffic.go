@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 )
 
 const (
@@ -74,7 +75,7 @@ func New(cfg Config, reg prometheus.Registerer) *Meter {
 
 // Take queues an entry of the log of all requests. It never waits: where the
 // queue is full, the entry is dropped and that is counted.
-func (m *Meter) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
+func (m *Meter) Take(entry *accesslog.Entry) {
 	r, ok := read(entry)
 	if !ok {
 		return

@@ -1,23 +1,21 @@
 package traffic
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,47 +23,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // asked is a request as the access log tells of it.
 type asked struct {
 	id, route, path            string
-	http                       corev3.RequestMethod
+	http                       string
 	method, tool, era, verdict string
 	session, trace, listed     string
 	code                       uint32
 	open                       bool
-	flags                      *dataaccesslogv3.ResponseFlags
+	flags                      string
 }
 
-func (a asked) entry() *dataaccesslogv3.HTTPAccessLogEntry {
-	fields := map[string]*structpb.Value{}
-	for name, value := range map[string]string{
-		contract.MetadataMethod: a.method, contract.MetadataTool: a.tool, contract.MetadataEra: a.era,
-		contract.MetadataVerdict: a.verdict, contract.MetadataSession: a.session, contract.MetadataListed: a.listed,
-	} {
-		if value != "" {
-			fields[name] = structpb.NewStringValue(value)
-		}
-	}
-	kind := dataaccesslogv3.AccessLogType_DownstreamEnd
-	if a.open {
-		kind = dataaccesslogv3.AccessLogType_DownstreamPeriodic
-	}
-	return &dataaccesslogv3.HTTPAccessLogEntry{
-		CommonProperties: &dataaccesslogv3.AccessLogCommon{
-			AccessLogType: kind, StreamId: a.id, RouteName: a.route, ResponseFlags: a.flags,
-			Duration: durationpb.New(30 * time.Millisecond),
-			Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{contract.MetadataNamespace: {Fields: fields}}},
-		},
-		Request: &dataaccesslogv3.HTTPRequestProperties{
-			RequestMethod: a.http, Path: a.path, RequestHeadersBytes: 10, RequestBodyBytes: 20,
-			RequestHeaders: map[string]string{contract.HeaderTrace: a.trace},
-		},
-		Response: &dataaccesslogv3.HTTPResponseProperties{
-			ResponseCode: wrapperspb.UInt32(a.code), ResponseHeadersBytes: 3, ResponseBodyBytes: 4,
-		},
+func (a asked) entry() *accesslog.Entry {
+	return &accesslog.Entry{
+		ID: a.id, Open: a.open, Route: a.route, Method: cmp.Or(a.http, accesslog.MethodUnknown), Path: a.path,
+		Traceparent: a.trace, Took: 30 * time.Millisecond, Status: a.code, Flags: a.flags, Received: 30, Sent: 7,
+		Judged: contract.Judged{Method: a.method, Tool: a.tool, Era: a.era, Verdict: a.verdict, Session: a.session, Listed: a.listed},
 	}
 }
 
 // call is a tool call of adapter a that went well.
 func call(tool string) asked {
-	return asked{route: "a/session", path: "/mcp", http: corev3.RequestMethod_POST, method: "tools/call", tool: tool, era: "legacy", verdict: "allow", session: "s", code: 200}
+	return asked{route: "a/session", path: "/mcp", http: http.MethodPost, method: "tools/call", tool: tool, era: "legacy", verdict: "allow", session: "s", code: 200}
 }
 
 // meter counts at once, at the time of clock.
@@ -129,18 +105,18 @@ func TestRequestsAreCounted(t *testing.T) {
 	m := newMeter()
 	m.take(
 		call("echo"), call("echo"),
-		asked{route: "a/birth", http: corev3.RequestMethod_POST, method: "initialize", era: "legacy", verdict: "allow", session: "t", code: 200},
-		asked{route: "a/modern", http: corev3.RequestMethod_POST, method: "no/method", era: "modern", verdict: "allow", code: 404},
-		asked{route: "a/session", http: corev3.RequestMethod_POST, verdict: "allow", code: 202},
-		asked{route: "a/session", http: corev3.RequestMethod_POST, verdict: "too_large", code: 413},
-		asked{route: "a/session", http: corev3.RequestMethod_GET, verdict: "allow", code: 0, flags: &dataaccesslogv3.ResponseFlags{DownstreamRemoteReset: true}},
-		asked{route: "a/session", http: corev3.RequestMethod_PUT, code: 777},
+		asked{route: "a/birth", http: http.MethodPost, method: "initialize", era: "legacy", verdict: "allow", session: "t", code: 200},
+		asked{route: "a/modern", http: http.MethodPost, method: "no/method", era: "modern", verdict: "allow", code: 404},
+		asked{route: "a/session", http: http.MethodPost, verdict: "allow", code: 202},
+		asked{route: "a/session", http: http.MethodPost, verdict: "too_large", code: 413},
+		asked{route: "a/session", http: http.MethodGet, verdict: "allow", code: 0, flags: "DR,unknown"},
+		asked{route: "a/session", http: http.MethodPut, code: 777},
 		// The external processor was away: nothing but the route is known.
-		asked{route: "a/session", http: corev3.RequestMethod_POST, code: 503, flags: &dataaccesslogv3.ResponseFlags{UnauthorizedDetails: &dataaccesslogv3.ResponseFlags_Unauthorized{}}},
-		asked{path: "/adapters/unknown/mcp?x=1", http: corev3.RequestMethod_POST, code: 404},
+		asked{route: "a/session", http: http.MethodPost, code: 503, flags: "UAEX"},
+		asked{path: "/adapters/unknown/mcp?x=1", http: http.MethodPost, code: 404},
 		asked{code: 400}, // what could not be read
-		asked{path: "/adapters/a", http: corev3.RequestMethod_GET, code: 200},
-		asked{path: "/adapters/a/b/mcp", http: corev3.RequestMethod_GET, code: 200},
+		asked{path: "/adapters/a", http: http.MethodGet, code: 200},
+		asked{path: "/adapters/a/b/mcp", http: http.MethodGet, code: 200},
 	)
 	m.want(t, `
 		mooring_era_requests_total{adapter="",era="unknown"} 2
@@ -176,23 +152,17 @@ func TestSeriesStayFlat(t *testing.T) {
 	refused := call("")
 	refused.code, refused.verdict, refused.session = 403, "tool_denied", ""
 	called, denied := call("").entry(), refused.entry()
-	unknown := asked{http: corev3.RequestMethod_POST, code: 404}.entry()
-	odd := asked{route: "a/birth", http: corev3.RequestMethod_POST}.entry()
-	tell := func(entry *dataaccesslogv3.HTTPAccessLogEntry, name string, keys ...string) {
-		fields := entry.GetCommonProperties().GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()
-		for _, key := range keys {
-			fields[key] = structpb.NewStringValue(name)
-		}
-		m.Take(entry)
-	}
+	unknown := asked{http: http.MethodPost, code: 404}.entry()
+	odd := asked{route: "a/birth", http: http.MethodPost}.entry()
 	hostile := func(i int) {
 		name := fmt.Sprintf("hostile%d", i)
-		tell(called, name, contract.MetadataTool)
-		tell(denied, name, contract.MetadataTool)
-		unknown.Request.Path = "/adapters/" + name + "/mcp"
-		tell(unknown, name)
-		odd.Response.ResponseCode.Value = uint32(i % 1000)
-		tell(odd, name, contract.MetadataMethod, contract.MetadataEra, contract.MetadataVerdict)
+		called.Judged.Tool, denied.Judged.Tool = name, name
+		unknown.Path = "/adapters/" + name + "/mcp"
+		odd.Status, odd.Flags = uint32(i%1000), name
+		odd.Judged.Method, odd.Judged.Era, odd.Judged.Verdict = name, name, name
+		for _, entry := range []*accesslog.Entry{called, denied, unknown, odd} {
+			m.Take(entry)
+		}
 		m.drain()
 	}
 	for i := range 1000 {
@@ -223,10 +193,9 @@ func TestSeriesStayFlat(t *testing.T) {
 func TestToolsThatTheServerLists(t *testing.T) {
 	m := newMeter()
 	unlisted := call("").entry()
-	fields := unlisted.GetCommonProperties().GetMetadata().GetFilterMetadata()[contract.MetadataNamespace].GetFields()
-	fields[contract.MetadataListed] = structpb.NewStringValue(contract.ListedNo)
+	unlisted.Judged.Listed = contract.ListedNo
 	for i := range 100_000 {
-		fields[contract.MetadataTool] = structpb.NewStringValue(fmt.Sprintf("hostile%d", i))
+		unlisted.Judged.Tool = fmt.Sprintf("hostile%d", i)
 		m.Take(unlisted)
 		m.drain()
 	}
@@ -253,7 +222,7 @@ func TestAdaptersAreBounded(t *testing.T) {
 	m := newMeter()
 	entry := call("echo").entry()
 	for i := range maxAdapters + 100 {
-		entry.CommonProperties.RouteName = fmt.Sprintf("a%d/birth", i)
+		entry.Route = fmt.Sprintf("a%d/birth", i)
 		m.Take(entry)
 		m.drain()
 	}
@@ -314,11 +283,12 @@ func TestSessionsAndStreams(t *testing.T) {
 		mooring_streams_active{adapter="a"} 2
 	`, "mooring_sessions_active", "mooring_streams_active")
 
-	m.take(asked{route: "a/session", http: corev3.RequestMethod_DELETE, verdict: "allow", session: "three", code: 200})
+	m.take(asked{id: "stream", code: 400}) // an id that a client chose ends no stream
+	m.take(asked{route: "a/session", http: http.MethodDelete, verdict: "allow", session: "three", code: 200})
 	m.clock = m.clock.Add(2 * time.Minute)
 	m.take(
-		asked{id: "stream", route: "a/session", http: corev3.RequestMethod_GET, session: "s", open: true},
-		asked{id: "unknown", route: "a/session", http: corev3.RequestMethod_GET, session: "s", open: true},
+		asked{id: "stream", route: "a/session", http: http.MethodGet, session: "s", open: true},
+		asked{id: "unknown", route: "a/session", http: http.MethodGet, session: "s", open: true},
 	)
 	m.clock = m.clock.Add(2 * time.Minute)
 	m.sweep() // nothing was heard of "other"
@@ -328,8 +298,9 @@ func TestSessionsAndStreams(t *testing.T) {
 	`, "mooring_sessions_active", "mooring_streams_active")
 
 	m.clock = m.clock.Add(2 * time.Minute)
-	m.take(asked{id: "stream", route: "a/session", http: corev3.RequestMethod_GET, session: "s", code: 200})
+	m.take(asked{id: "stream", route: "a/session", http: http.MethodGet, session: "s", code: 200})
 	m.want(t, `
+		mooring_requests_total{adapter="",code="400",method="unseen"} 1
 		mooring_requests_total{adapter="a",code="200",method="DELETE"} 1
 		mooring_requests_total{adapter="a",code="200",method="GET"} 1
 		mooring_requests_total{adapter="a",code="200",method="tools/call"} 3
@@ -408,7 +379,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("a/session", "/mcp", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tools/call", uint32(200))
 	f.Add("", "/adapters/a/mcp", "", "", uint32(0))
 	f.Fuzz(func(t *testing.T, route, path, trace, method string, code uint32) {
-		r, ok := read(asked{route: route, path: path, trace: trace, method: method, tool: method, code: code, http: corev3.RequestMethod_POST}.entry())
+		r, ok := read(asked{route: route, path: path, trace: trace, method: method, tool: method, code: code, http: http.MethodPost}.entry())
 		if ok && (len(r.trace) != 0 && len(r.trace) != 32 || len(codeLabel(r.code)) > 5) {
 			t.Errorf("%+v", r)
 		}
@@ -428,15 +399,8 @@ func TestRequestsThatEnvoyLetPass(t *testing.T) {
 		"judged and alive": {"allow", true, record{era: labelUnknown, method: labelResponse}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			entry := asked{route: "a/fast", path: "/mcp", http: corev3.RequestMethod_POST, verdict: c.verdict, code: 200}.entry()
-			entry.CommonProperties.Metadata.FilterMetadata[contract.FilterJWT] = &structpb.Struct{Fields: map[string]*structpb.Value{
-				contract.MetadataSessionToken: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-					contract.ClaimSessionHash: structpb.NewStringValue("s"),
-				}}),
-			}}
-			if c.upstream {
-				entry.CommonProperties.UpstreamRemoteAddress = &corev3.Address{}
-			}
+			entry := asked{route: "a/fast", path: "/mcp", http: http.MethodPost, verdict: c.verdict, code: 200}.entry()
+			entry.Token.Session, entry.Upstream = "s", c.upstream
 			got, ok := read(entry)
 			if !ok || got.adapter != "a" || got.era != c.want.era || got.session != c.want.session || got.method != c.want.method {
 				t.Errorf("%+v, want %+v", got, c.want)

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/audit"
 	"github.com/mooring-mcp/mooring/envoy/contract"
@@ -20,31 +18,30 @@ const maxText = 256
 // request to an MCP endpoint that has ended: other requests are the API's, which
 // keeps its own audit. Nothing of it is a token, a session id or part of a body,
 // and the query, where one could be, is left out.
-func eventOf(entry *dataaccesslogv3.HTTPAccessLogEntry) (audit.Event, bool) {
+func eventOf(entry *accesslog.Entry) (audit.Event, bool) {
 	known, is := accesslog.KnownOf(entry)
-	common, request := entry.GetCommonProperties(), entry.GetRequest()
-	if !is || common.GetAccessLogType() == dataaccesslogv3.AccessLogType_DownstreamPeriodic {
+	if !is || entry.Open {
 		return audit.Event{}, false
 	}
 	e := audit.Event{
-		RequestID: bounded(request.GetRequestId()),
+		RequestID: bounded(entry.ID),
 		Principal: bounded(known.Who),
-		Source:    common.GetDownstreamRemoteAddress().GetSocketAddress().GetAddress(),
-		Method:    request.GetRequestMethod().String(),
-		Adapter:   cmp.Or(known.Adapter, named(request.GetPath())),
+		Source:    entry.Source,
+		Method:    entry.Method,
+		Adapter:   cmp.Or(known.Adapter, named(entry.Path)),
 		RPCMethod: bounded(known.Method),
 		Tool:      bounded(known.Tool),
 		Session:   bounded(known.Session),
-		Status:    int(entry.GetResponse().GetResponseCode().GetValue()),
+		Status:    int(entry.Status),
 	}
-	if e.Path, _, _ = strings.Cut(bounded(request.GetPath()), "?"); e.Adapter != "" {
+	if e.Path, _, _ = strings.Cut(bounded(entry.Path), "?"); e.Adapter != "" {
 		// Envoy changes the path of what goes on.
 		e.Path = "/adapters/" + e.Adapter + "/mcp"
 	}
-	if start := common.GetStartTime(); start != nil {
-		e.Time = start.AsTime().Add(common.GetDuration().AsDuration())
+	if !entry.Start.IsZero() {
+		e.Time = entry.Start.Add(entry.Took)
 	}
-	e.Verdict, e.Reason = verdict(known, e.Status, entry.GetResponse().GetResponseCodeDetails())
+	e.Verdict, e.Reason = verdict(known, e.Status, entry.Details)
 	return e, true
 }
 
@@ -75,7 +72,7 @@ func verdict(known accesslog.Known, status int, details string) (verdict, reason
 
 func bounded(text string) string {
 	if len(text) > maxText {
-		return strings.ToValidUTF8(text[:maxText], "")
+		return strings.Clone(strings.ToValidUTF8(text[:maxText], ""))
 	}
 	return text
 }

@@ -8,9 +8,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-
 	"github.com/mooring-mcp/mooring/adapters/audit"
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 )
 
 const (
@@ -45,7 +44,7 @@ func New(to Log, log *slog.Logger) *Trail {
 }
 
 // Take takes an entry, and does not wait.
-func (t *Trail) Take(entry *dataaccesslogv3.HTTPAccessLogEntry) {
+func (t *Trail) Take(entry *accesslog.Entry) {
 	event, is := eventOf(entry)
 	if !is {
 		return

@@ -7,17 +7,12 @@ import (
 	"testing"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	dataaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/mooring-mcp/mooring/adapters/audit"
 	"github.com/mooring-mcp/mooring/envoy/contract"
+	"github.com/mooring-mcp/mooring/extproc/internal/accesslog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,35 +20,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // entry is one of a request to path, with what the external processor knew.
-func entry(path string, status uint32, details string, known map[string]any) *dataaccesslogv3.HTTPAccessLogEntry {
-	route := ""
+func entry(path string, status uint32, details string, known *contract.Judged) *accesslog.Entry {
+	e := &accesslog.Entry{
+		ID: "r1", Start: began, Took: time.Second, Source: "192.0.2.1", Method: "POST", Path: path,
+		Status: status, Details: details,
+	}
 	if known != nil {
-		route = "a/session"
+		e.Route, e.Judged = "a/session", *known
 	}
-	fields, err := structpb.NewStruct(known)
-	if err != nil {
-		panic(err)
-	}
-	return &dataaccesslogv3.HTTPAccessLogEntry{
-		CommonProperties: &dataaccesslogv3.AccessLogCommon{
-			AccessLogType: dataaccesslogv3.AccessLogType_DownstreamEnd, RouteName: route,
-			StartTime: timestamppb.New(began), Duration: durationpb.New(time.Second),
-			DownstreamRemoteAddress: &corev3.Address{Address: &corev3.Address_SocketAddress{
-				SocketAddress: &corev3.SocketAddress{Address: "192.0.2.1"},
-			}},
-			Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{contract.MetadataNamespace: fields}},
-		},
-		Request: &dataaccesslogv3.HTTPRequestProperties{
-			RequestMethod: corev3.RequestMethod_POST, Path: path, RequestId: "r1",
-		},
-		Response: &dataaccesslogv3.HTTPResponseProperties{
-			ResponseCode: wrapperspb.UInt32(status), ResponseCodeDetails: details,
-		},
-	}
+	return e
 }
 
 func TestEvents(t *testing.T) {
-	known := map[string]any{"who": "i|ann", "method": "tools/call", "tool": "t", "session": "h", "verdict": "allow", "principal": "p"}
+	known := &contract.Judged{Who: "i|ann", Method: "tools/call", Tool: "t", Session: "h", Verdict: "allow", Principal: "p"}
 	whole := audit.Event{
 		Time: began.Add(time.Second), RequestID: "r1", Principal: "i|ann", Source: "192.0.2.1", Method: "POST",
 		Path: "/adapters/a/mcp", Adapter: "a", RPCMethod: "tools/call", Tool: "t", Session: "h", Verdict: audit.Allowed, Status: 200,
@@ -72,14 +51,14 @@ func TestEvents(t *testing.T) {
 	unnamed := unjudged(404, audit.Denied, "via_upstream")
 	unnamed.Adapter, unnamed.Path = "", "/adapters/A/mcp"
 	for name, tt := range map[string]struct {
-		entry *dataaccesslogv3.HTTPAccessLogEntry
+		entry *accesslog.Entry
 		want  audit.Event
 	}{
 		"allowed":                     {entry("/adapters/a/mcp", 200, "via_upstream", known), whole},
 		"no adapter can be called so": {entry("/adapters/A/mcp?x", 404, "via_upstream", nil), unnamed},
 		"its path was changed":        {entry("/mcp", 200, "via_upstream", known), whole},
 		"a secret in the query":       {entry("/adapters/a/mcp?token=s3cret", 200, "via_upstream", known), whole},
-		"refused": {entry("/adapters/a/mcp", 403, "mooring_tool_denied", map[string]any{"who": "i|ann", "verdict": "tool_denied"}),
+		"refused": {entry("/adapters/a/mcp", 403, "mooring_tool_denied", &contract.Judged{Who: "i|ann", Verdict: "tool_denied"}),
 			with(func(e *audit.Event) {
 				e.RPCMethod, e.Tool, e.Session, e.Status, e.Verdict, e.Reason = "", "", "", 403, audit.Denied, "tool_denied"
 			})},
@@ -115,7 +94,7 @@ func TestOnlyMessagesThatHaveEnded(t *testing.T) {
 	kept := &log{}
 	trail := New(kept, slog.New(slog.DiscardHandler))
 	alive := entry("/adapters/a/mcp", 200, "", nil)
-	alive.CommonProperties.AccessLogType = dataaccesslogv3.AccessLogType_DownstreamPeriodic
+	alive.Open = true
 	trail.Take(alive)
 	for _, path := range []string{"/adapters", "/adapters/a", "/adapters/a/mcp/x", "/x/a/mcp", "/adapters/b/mcp"} {
 		trail.Take(entry(path, 200, "", nil))
