@@ -21,7 +21,7 @@ observe: $(PROMETHEUS)/promtool ## run Prometheus on the gateway that runs; Ctrl
 test-observability: prerequisites compiler tools $(PROMETHEUS)/promtool ## ask a real Prometheus for every dashboard and alert
 	$(PROMETHEUS)/promtool check rules charts/mooring/alerts/rules.yaml
 	$(PROMETHEUS)/promtool test rules charts/mooring/alerts/rules_test.yaml
-	PROMETHEUS=$(PROMETHEUS)/prometheus $(GO) test -count=1 -timeout 5m ./.ci/observability
+	PROMETHEUS=$(PROMETHEUS)/prometheus $(GO) test -count=1 -timeout 10m ./.ci/observability
 
 # Prometheus of PATH, or else Debian's package, which needs no installation.
 $(PROMETHEUS)/promtool:
