@@ -36,10 +36,16 @@ func field(t *testing.T, name, path string) string {
 func read(t *testing.T, m *harness.Mooring, name string) mooring.Adapter {
 	t.Helper()
 	var adapter mooring.Adapter
-	if err := json.Unmarshal([]byte(m.API(http.StatusOK, http.MethodGet, "/adapters/"+name, "").Body), &adapter); err != nil {
+	decode(t, m.API(http.StatusOK, http.MethodGet, "/adapters/"+name, "").Body, &adapter)
+	return adapter
+}
+
+// decode reads an answer in JSON.
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatal(err)
 	}
-	return adapter
 }
 
 // twoDoors: kubectl and the API change the same objects.
