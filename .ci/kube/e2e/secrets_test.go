@@ -34,11 +34,8 @@ func secrets(t *testing.T) {
 	m.Await("the server has the other secret", startTimeout, func() bool {
 		return m.TryInitialize("secretive").Status == http.StatusOK && sees("ANCHOR_TOKEN") && !sees("HARBOUR_TOKEN")
 	})
-	m.API(http.StatusOK, http.MethodPatch, "/adapters/secretive", `{"secretEnvironmentVariables":null}`)
-	m.Await("no secret is left", startTimeout, func() bool {
-		return !strings.Contains(kubectl(t, "", "get", "secrets", "--namespace", adapters, "--output", "name"), "mcp-secretive-env")
-	})
-	m.AwaitReady("secretive", 1, startTimeout)
+	m.API(http.StatusNoContent, http.MethodDelete, "/adapters/secretive", "")
+	leavesNothing(t, "secretive")
 }
 
 // formerLife: what an adapter of the same name left does not stand in the way of
@@ -48,7 +45,7 @@ func formerLife(t *testing.T) {
 	deploy(t, m, testServer("again", 2))
 	before := m.Initialize("again")
 	uid := kubectl(t, "", "get", "statefulset", "mcp-again", "--namespace", adapters, "--output", "jsonpath={.metadata.uid}")
-	kubectl(t, "", "delete", "mcpa", "again", "--namespace", adapters, "--cascade", "orphan")
+	kubectl(t, "", "delete", "mcpa", "again", "--namespace", adapters, "--cascade=orphan")
 	m.Await("the API knows of the end", 20*time.Second, func() bool {
 		answer, err := m.Do(http.MethodGet, "/adapters/again", "")
 		return err == nil && answer.Status == http.StatusNotFound

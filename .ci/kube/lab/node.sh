@@ -101,6 +101,7 @@ kubernetes() {
 		resolvConf: ""
 		podLogsDir: $folder/pod-logs
 		nodeStatusUpdateFrequency: 4s
+		syncFrequency: 10s
 		imageGCHighThresholdPercent: 100
 		evictionHard: {memory.available: 50Mi, nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%"}
 	END
