@@ -64,14 +64,19 @@ func formerLife(t *testing.T) {
 // apiKeys are made and revoked at any control plane, and count at every Envoy.
 func apiKeys(t *testing.T) {
 	m := gateway(t)
+	spec := testServer("keyed", 1)
+	spec.RequiredRoles = []string{"reader"}
+	deploy(t, m, spec)
 	var made struct{ ID, Key string }
 	decode(t, m.API(http.StatusCreated, http.MethodPost, "/apikeys", `{"name":"sailor","roles":["reader"]}`).Body, &made)
-	sailor := harness.Attach(t, front, transport()).As("Authorization", "Bearer "+made.Key)
+	through := transport()
+	through.DisableKeepAlives = true // each request goes to either Envoy
+	sailor := harness.Attach(t, front, through).As("Authorization", "Bearer "+made.Key)
 	answers := func(status int) func() bool {
 		return func() bool {
-			for range 8 { // of both Envoys and both control planes
-				answer, err := sailor.Do(http.MethodGet, "/adapters", "", "Connection", "close")
-				if err != nil || answer.Status != status {
+			for range 8 {
+				answer, err := sailor.Do(http.MethodGet, "/adapters/keyed", "")
+				if err != nil || answer.Status != status || sailor.TryInitialize("keyed").Status != status {
 					return false
 				}
 			}
