@@ -31,13 +31,13 @@ var lab struct {
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-func run(m *testing.M) int {
+func run(m *testing.M) (code int) {
 	if os.Getenv("LAB_STATE") == "" {
 		if err := up(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer down()
+		defer func() { down(code == 0) }()
 	}
 	lab.state = os.Getenv("LAB_STATE")
 	if err := connect(); err != nil {
@@ -70,8 +70,14 @@ func up() error {
 	return nil
 }
 
-func down() {
+// down ends the lab, and keeps its logs where they may be of use.
+func down(passed bool) {
 	cmd := exec.Command("../lab/stop.sh")
+	if passed {
+		cmd.Env = append(os.Environ(), "LAB_PURGE=1")
+	} else {
+		fmt.Fprintln(os.Stderr, "the lab's logs are in", lab.state)
+	}
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "stopping the lab:", err)
