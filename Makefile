@@ -48,7 +48,7 @@ build: ## build the four programs into .build/bin
 
 .PHONY: test
 test: prerequisites compiler tools conformance-suite ## run all tests, end to end ones with a real Envoy included
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -timeout 25m ./...
 
 .PHONY: e2e
 e2e: prerequisites compiler tools conformance-suite ## run only the end to end tests
