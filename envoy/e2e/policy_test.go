@@ -62,7 +62,7 @@ func TestToolRulesOfOpenSessions(t *testing.T) {
 	ann := reader(m, "ann")
 	ctx := limited(t, time.Minute)
 	session, raw := ann.Connect(ctx, "a"), ann.Initialize("a")
-	if !shows(ctx, t, session, "ask", "crash", "echo", "environment", "grow", "hold", "progress", "record", "trace", "who") {
+	if !shows(ctx, t, session, "ask", "crash", "echo", "environment", "grow", "hold", "progress", "record", "report", "trace", "who") {
 		t.Fatal("without rules not all tools are shown")
 	}
 	process, rawProcess := mustCall(ctx, t, session, "who", nil), raw.MustCall("who")
@@ -70,7 +70,7 @@ func TestToolRulesOfOpenSessions(t *testing.T) {
 	m.API(http.StatusOK, http.MethodPatch, "/adapters/a",
 		`{"toolRules":{"deny":["crash","g*"],"expression":"tool != 'echo' || arguments.text != 'secret'"}}`)
 	m.Await("the rules apply to the list", applied, func() bool {
-		return shows(ctx, t, session, "ask", "echo", "environment", "hold", "progress", "record", "trace", "who")
+		return shows(ctx, t, session, "ask", "echo", "environment", "hold", "progress", "record", "report", "trace", "who")
 	})
 	answer := raw.Post(callCrash)
 	if answer.Status != http.StatusForbidden || !strings.Contains(answer.Body, `"id":"c-7"`) || !strings.Contains(answer.Body, `"error"`) {
@@ -90,7 +90,7 @@ func TestToolRulesOfOpenSessions(t *testing.T) {
 
 	m.API(http.StatusOK, http.MethodPatch, "/adapters/a", `{"toolRules":null}`)
 	m.Await("all is shown again, and nothing had grown", applied, func() bool {
-		return shows(ctx, t, session, "ask", "crash", "echo", "environment", "grow", "hold", "progress", "record", "trace", "who")
+		return shows(ctx, t, session, "ask", "crash", "echo", "environment", "grow", "hold", "progress", "record", "report", "trace", "who")
 	})
 }
 
