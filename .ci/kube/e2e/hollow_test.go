@@ -109,10 +109,12 @@ func (h *hollow) join(t *testing.T) {
 	room := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("1000"), corev1.ResourceMemory: resource.MustParse("4Ti"), corev1.ResourcePods: resource.MustParse("5000"),
 	}
+	// Patched, and not updated: the cluster's controllers write these objects too.
+	before := client.MergeFrom(node.DeepCopy())
 	node.Status = corev1.NodeStatus{Capacity: room, Allocatable: room, Conditions: []corev1.NodeCondition{{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Hollow", LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now(),
 	}}}
-	if err := lab.objects.Status().Update(t.Context(), node); err != nil {
+	if err := lab.objects.Status().Patch(t.Context(), node, before); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -179,6 +181,7 @@ func (h *hollow) step(ctx context.Context, pod *corev1.Pod) error {
 	h.mu.Unlock()
 	now := metav1.Now()
 	started := true
+	before := client.MergeFrom(pod.DeepCopy())
 	pod.Status = corev1.PodStatus{
 		Phase: corev1.PodRunning, PodIP: address, PodIPs: []corev1.PodIP{{IP: address}}, StartTime: &now,
 		Conditions: []corev1.PodCondition{
@@ -191,7 +194,7 @@ func (h *hollow) step(ctx context.Context, pod *corev1.Pod) error {
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
 		}},
 	}
-	if err := lab.objects.Status().Update(ctx, pod); err != nil {
+	if err := lab.objects.Status().Patch(ctx, pod, before); err != nil {
 		return err
 	}
 	h.mu.Lock()

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -90,6 +92,7 @@ func connect() error {
 		return fmt.Errorf("connecting to the lab: %w", err)
 	}
 	config.QPS, config.Burst = -1, -1
+	ctrllog.SetLogger(logr.Discard())
 	if lab.pods, err = kubernetes.NewForConfig(config); err != nil {
 		return err
 	}
