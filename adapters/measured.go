@@ -28,3 +28,13 @@ type TrafficMeter interface {
 	// Traffic is that of a, or nil where nothing is known that is recent.
 	Traffic(a Adapter) *Traffic
 }
+
+// UseMeter knows when adapters were used.
+type UseMeter interface {
+	// IdleSince is since when a has had no request, open or new: since its last
+	// use, or since watching began without a gap, whichever came later. It is a time
+	// of this process's clock, and never earlier than the adapter was created. It is
+	// false where that is not known, as while an Envoy cannot be read: an adapter of
+	// which this is not known is to be taken for one in use.
+	IdleSince(a Adapter) (since time.Time, ok bool)
+}
