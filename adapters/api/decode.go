@@ -2,11 +2,9 @@ package api
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,7 +30,7 @@ func decodeSpec(body []byte) (spec adapters.Spec, faults []adapters.Fault, broke
 		spec:   adapters.Spec{ReplicaCount: 1},
 	}
 	isObject := d.tokens.PeekKind() == '{'
-	err := d.object(nil, d.field)
+	err := d.object(nil, d.of(d.adapter(), unknownField))
 	if err == nil {
 		err = d.end()
 	}
@@ -47,73 +45,84 @@ func decodeSpec(body []byte) (spec adapters.Spec, faults []adapters.Fault, broke
 func serverFields() []string { return []string{"id", "createdBy", "createdAt", "lastUpdatedAt"} }
 
 // userFields are the members of an adapter that users write.
-func userFields() []string {
-	return []string{
-		"name", "imageName", "imageVersion", "environmentVariables", "replicaCount",
-		"description", "useWorkloadIdentity", "requiredRoles", "labels", "toolRules", "affinity", "limits",
-		"inspection", "processModel", "sessionRecovery", "upstreamAuth", "secretEnvironmentVariables",
+func userFields() []string { return slices.Sorted(maps.Keys(new(specDecoder).adapter())) }
+
+// member reads the value at path to where it belongs.
+type member func(path []string) error
+
+// into is the member that keeps what read finds in field.
+func into[T any](field *T, read func(path []string) (T, error)) member {
+	return func(path []string) (err error) {
+		*field, err = read(path)
+		return err
 	}
 }
 
-func (d *specDecoder) field(path []string, name string) (err error) {
-	switch name {
-	case "name":
-		d.spec.Name, err = d.text(path)
-	case "imageName":
-		d.spec.ImageName, err = d.text(path)
-	case "imageVersion":
-		d.spec.ImageVersion, err = d.text(path)
-	case "environmentVariables":
-		d.spec.EnvironmentVariables, err = d.texts(path)
-	case "replicaCount":
-		d.spec.ReplicaCount, err = d.integer(path)
-	case "description":
-		d.spec.Description, err = d.text(path)
-	case "useWorkloadIdentity":
-		d.spec.UseWorkloadIdentity, err = d.boolean(path)
-	case "requiredRoles":
-		d.spec.RequiredRoles, err = d.list(path)
-	case "labels":
-		d.spec.Labels, err = d.texts(path)
-	case "toolRules":
-		d.spec.ToolRules, err = d.toolRules(path)
-	case "affinity":
-		err = d.affinity(path)
-	case "limits":
-		d.spec.Limits, err = d.limits(path)
-	case "inspection":
-		var text string
-		text, err = d.word(path)
-		d.spec.Inspection = adapters.Inspection(text)
-	case "processModel":
-		var text string
-		text, err = d.word(path)
-		d.spec.ProcessModel = adapters.ProcessModel(text)
-	case "sessionRecovery":
-		var text string
-		text, err = d.word(path)
-		d.spec.SessionRecovery = adapters.SessionRecovery(text)
-	case "secretEnvironmentVariables":
-		d.spec.SecretEnvironmentVariables, err = d.secrets(path)
-	case "upstreamAuth":
-		d.spec.UpstreamAuth, err = d.upstreamAuth(path)
-	default:
-		if !slices.Contains(serverFields(), name) {
-			d.fault(path, unknownField(name))
+// word is the member of which an empty text is not the same as none.
+func word[T ~string](d *specDecoder, field *T) member {
+	return func(path []string) error {
+		faults := len(d.faults)
+		text, err := d.text(path)
+		if err == nil && text == "" && len(d.faults) == faults {
+			d.fault(path, "It is empty; leave it out instead.")
+		}
+		*field = T(text)
+		return err
+	}
+}
+
+// adapter are the members of an adapter, by name.
+func (d *specDecoder) adapter() map[string]member {
+	return map[string]member{
+		"name":                       into(&d.spec.Name, d.text),
+		"imageName":                  into(&d.spec.ImageName, d.text),
+		"imageVersion":               into(&d.spec.ImageVersion, d.text),
+		"environmentVariables":       into(&d.spec.EnvironmentVariables, d.texts),
+		"replicaCount":               into(&d.spec.ReplicaCount, d.integer),
+		"description":                into(&d.spec.Description, d.text),
+		"useWorkloadIdentity":        into(&d.spec.UseWorkloadIdentity, d.boolean),
+		"requiredRoles":              into(&d.spec.RequiredRoles, d.list),
+		"labels":                     into(&d.spec.Labels, d.texts),
+		"toolRules":                  into(&d.spec.ToolRules, d.toolRules),
+		"affinity":                   word(d, &d.spec.Affinity),
+		"limits":                     into(&d.spec.Limits, d.limits),
+		"inspection":                 word(d, &d.spec.Inspection),
+		"processModel":               word(d, &d.spec.ProcessModel),
+		"sessionRecovery":            word(d, &d.spec.SessionRecovery),
+		"secretEnvironmentVariables": into(&d.spec.SecretEnvironmentVariables, d.secrets),
+		"upstreamAuth":               into(&d.spec.UpstreamAuth, d.upstreamAuth),
+	}
+}
+
+// of reads each value by the member of that name. What unknown says, if anything,
+// is the fault of one that there is none for.
+func (d *specDecoder) of(members map[string]member, unknown func(name string) string) func(path []string, name string) error {
+	return func(path []string, name string) error {
+		if read, known := members[name]; known {
+			return read(path)
+		}
+		if message := unknown(name); message != "" {
+			d.fault(path, message)
 		}
 		return d.tokens.SkipValue()
 	}
-	return err
 }
 
-// unknownField is the message for a member that an adapter does not have.
+// notKnown is the message for a member that there is not.
+func notKnown(string) string { return "It is not known." }
+
+// unknownField is the message for a member that an adapter does not have, or
+// nothing for one that the server sets.
 func unknownField(name string) string {
+	if slices.Contains(serverFields(), name) {
+		return ""
+	}
 	for _, known := range append(userFields(), serverFields()...) {
 		if strings.EqualFold(name, known) {
 			return fmt.Sprintf("It is not known: names count exactly, and this one is written %s.", known)
 		}
 	}
-	return "It is not known."
+	return notKnown(name)
 }
 
 func (d *specDecoder) fault(path []string, message string) {
@@ -131,147 +140,4 @@ func (d *specDecoder) wrongType(path []string, want string) error {
 	}
 	d.fault(path, message)
 	return nil
-}
-
-// object reads an object, and has member read each value.
-func (d *specDecoder) object(path []string, member func(path []string, name string) error) error {
-	if d.tokens.PeekKind() != '{' {
-		return d.wrongType(path, "an object")
-	}
-	if _, err := d.tokens.ReadToken(); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for d.tokens.PeekKind() != '}' {
-		token, err := d.tokens.ReadToken()
-		if err != nil {
-			return err
-		}
-		name := token.String()
-		within := append(slices.Clone(path), name)
-		if seen[name] {
-			d.fault(within, "The name is there more than once.")
-		}
-		seen[name] = true
-		if err := member(within, name); err != nil {
-			return err
-		}
-	}
-	_, err := d.tokens.ReadToken()
-	return err
-}
-
-func (d *specDecoder) texts(path []string) (map[string]string, error) {
-	texts := map[string]string{}
-	err := d.object(path, func(within []string, name string) (err error) {
-		texts[name], err = d.text(within)
-		return err
-	})
-	return texts, err
-}
-
-func (d *specDecoder) list(path []string) ([]string, error) {
-	if d.tokens.PeekKind() != '[' {
-		return nil, d.wrongType(path, "a list")
-	}
-	if _, err := d.tokens.ReadToken(); err != nil {
-		return nil, err
-	}
-	list := []string{}
-	for d.tokens.PeekKind() != ']' {
-		text, err := d.text(append(slices.Clone(path), strconv.Itoa(len(list))))
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, text)
-	}
-	_, err := d.tokens.ReadToken()
-	return list, err
-}
-
-func (d *specDecoder) text(path []string) (string, error) {
-	if d.tokens.PeekKind() != '"' {
-		return "", d.wrongType(path, "a text")
-	}
-	token, err := d.tokens.ReadToken()
-	if err != nil {
-		return "", err
-	}
-	return token.String(), nil
-}
-
-func (d *specDecoder) boolean(path []string) (bool, error) {
-	if kind := d.tokens.PeekKind(); kind != 't' && kind != 'f' {
-		return false, d.wrongType(path, "true or false")
-	}
-	token, err := d.tokens.ReadToken()
-	if err != nil {
-		return false, err
-	}
-	return token.Bool(), nil
-}
-
-// integer reads a number without a fraction, however it is written. One beyond
-// 32 bits is beyond every bound, and reads as the largest.
-func (d *specDecoder) integer(path []string) (int, error) {
-	if d.tokens.PeekKind() != '0' {
-		return 0, d.wrongType(path, "a whole number")
-	}
-	token, err := d.tokens.ReadToken()
-	if err != nil {
-		return 0, err
-	}
-	number, err := strconv.ParseFloat(token.String(), 64)
-	const most = 1<<31 - 1
-	switch {
-	case err != nil || number > most:
-		return most, nil
-	case number < -most:
-		return -most, nil
-	case number != float64(int(number)):
-		d.fault(path, "It must be a whole number.")
-		return 0, nil
-	}
-	return int(number), nil
-}
-
-// end is an error where anything but white space follows.
-func (d *specDecoder) end() error {
-	switch _, err := d.tokens.ReadToken(); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err != nil:
-		return err
-	}
-	return errTrailing
-}
-
-var errTrailing = errors.New("there is something after the JSON value")
-
-// maxSyntaxPointer is the longest pointer to broken JSON that is told.
-const maxSyntaxPointer = 256
-
-// syntaxFault is what broke off the reading of JSON. It tells where and nothing
-// of what is there: that can be a part of a secret.
-func syntaxFault(err error) adapters.Fault {
-	var syntax *jsontext.SyntacticError
-	if !errors.As(err, &syntax) {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return adapters.Fault{Message: "It is not valid JSON: it ends too early."}
-		}
-		return adapters.Fault{Message: fmt.Sprintf("It is not valid JSON: %v.", err)}
-	}
-	fault := adapters.Fault{Pointer: string(syntax.JSONPointer)}
-	if len(fault.Pointer) > maxSyntaxPointer {
-		fault.Pointer = ""
-	}
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		fault.Message = "The name is there more than once."
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		fault.Message = "It is not valid JSON: it ends too early."
-	default:
-		fault.Message = fmt.Sprintf("It is not valid JSON at byte %d.", syntax.ByteOffset)
-	}
-	return fault
 }

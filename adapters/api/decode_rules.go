@@ -5,93 +5,53 @@ import "github.com/mooring-mcp/mooring/adapters"
 // toolRules reads the member toolRules of an adapter.
 func (d *specDecoder) toolRules(path []string) (*adapters.ToolRules, error) {
 	rules := &adapters.ToolRules{}
-	err := d.object(path, func(within []string, name string) (err error) {
-		switch name {
-		case "allow":
-			rules.Allow, err = d.list(within)
-		case "deny":
-			rules.Deny, err = d.list(within)
-		case "expression":
-			rules.Expression, err = d.text(within)
-		default:
-			d.fault(within, "It is not known.")
-			return d.tokens.SkipValue()
-		}
-		return err
-	})
-	return rules, err
+	return rules, d.object(path, d.of(map[string]member{
+		"allow":      into(&rules.Allow, d.list),
+		"deny":       into(&rules.Deny, d.list),
+		"expression": into(&rules.Expression, d.text),
+	}, notKnown))
 }
 
-// affinity reads the member affinity.
-func (d *specDecoder) affinity(path []string) error {
-	text, err := d.word(path)
-	d.spec.Affinity = adapters.Affinity(text)
-	return err
-}
-
-// word reads a text for which an empty one is not the same as none.
-func (d *specDecoder) word(path []string) (string, error) {
-	faults := len(d.faults)
-	text, err := d.text(path)
-	if err == nil && text == "" && len(d.faults) == faults {
-		d.fault(path, "It is empty; leave it out instead.")
-	}
-	return text, err
-}
-
-// limits reads the member limits of an adapter. Zero, which is no limit, is not
-// the same as an absent one.
+// limits reads the member limits of an adapter.
 func (d *specDecoder) limits(path []string) (*adapters.TrafficLimits, error) {
 	limits := &adapters.TrafficLimits{}
-	fields := map[string]*int{
-		"requestTimeoutSeconds":          &limits.RequestTimeoutSeconds,
-		"requestBodyBytes":               &limits.RequestBodyBytes,
-		"concurrentStreams":              &limits.ConcurrentStreams,
-		"concurrentStreamsPerPrincipal":  &limits.ConcurrentStreamsPerPrincipal,
-		"concurrentRequests":             &limits.ConcurrentRequests,
-		"concurrentRequestsPerPrincipal": &limits.ConcurrentRequestsPerPrincipal,
-		"requestsPerSecond":              &limits.RequestsPerSecond,
-		"requestsPerSecondPerPrincipal":  &limits.RequestsPerSecondPerPrincipal,
+	return limits, d.object(path, d.of(map[string]member{
+		"requestTimeoutSeconds":          into(&limits.RequestTimeoutSeconds, d.limit),
+		"requestBodyBytes":               into(&limits.RequestBodyBytes, d.limit),
+		"concurrentStreams":              into(&limits.ConcurrentStreams, d.limit),
+		"concurrentStreamsPerPrincipal":  into(&limits.ConcurrentStreamsPerPrincipal, d.limit),
+		"concurrentRequests":             into(&limits.ConcurrentRequests, d.limit),
+		"concurrentRequestsPerPrincipal": into(&limits.ConcurrentRequestsPerPrincipal, d.limit),
+		"requestsPerSecond":              into(&limits.RequestsPerSecond, d.limit),
+		"requestsPerSecondPerPrincipal":  into(&limits.RequestsPerSecondPerPrincipal, d.limit),
+	}, notKnown))
+}
+
+// limit reads one of the limits. Zero, which is no limit, is not the same as an
+// absent one.
+func (d *specDecoder) limit(path []string) (int, error) {
+	faults := len(d.faults)
+	number, err := d.integer(path)
+	if err == nil && number == 0 && len(d.faults) == faults {
+		d.fault(path, "It must be at least 1; leave it out instead.")
 	}
-	err := d.object(path, func(within []string, name string) (err error) {
-		field, known := fields[name]
-		if !known {
-			d.fault(within, "It is not known.")
-			return d.tokens.SkipValue()
-		}
-		faults := len(d.faults)
-		*field, err = d.integer(within)
-		if err == nil && *field == 0 && len(d.faults) == faults {
-			d.fault(within, "It must be at least 1; leave it out instead.")
-		}
-		return err
-	})
-	return limits, err
+	return number, err
 }
 
 // upstreamAuth reads the member upstreamAuth of an adapter.
 func (d *specDecoder) upstreamAuth(path []string) (*adapters.UpstreamAuth, error) {
 	auth := &adapters.UpstreamAuth{}
-	fields := map[string]*string{"secret": &auth.Secret, "header": &auth.Header, "scheme": &auth.Scheme, "audience": &auth.Audience, "resource": &auth.Resource}
-	err := d.object(path, func(within []string, name string) (err error) {
-		if name == "mode" {
-			var text string
-			text, err = d.text(within)
-			auth.Mode = adapters.UpstreamMode(text)
-			return err
-		}
-		if name == "scopes" {
-			auth.Scopes, err = d.list(within)
-			return err
-		}
-		field, known := fields[name]
-		if !known {
-			d.fault(within, "It is not known.")
-			return d.tokens.SkipValue()
-		}
-		*field, err = d.word(within)
-		return err
-	})
+	var mode string
+	err := d.object(path, d.of(map[string]member{
+		"mode":     into(&mode, d.text),
+		"scopes":   into(&auth.Scopes, d.list),
+		"secret":   word(d, &auth.Secret),
+		"header":   word(d, &auth.Header),
+		"scheme":   word(d, &auth.Scheme),
+		"audience": word(d, &auth.Audience),
+		"resource": word(d, &auth.Resource),
+	}, notKnown))
+	auth.Mode = adapters.UpstreamMode(mode)
 	return auth, err
 }
 
