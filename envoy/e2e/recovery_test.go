@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
@@ -22,148 +20,31 @@ import (
 
 // fleet are sessions of an adapter whose calls leave traces in a file.
 type fleet struct {
+	*harness.Fleet
 	t       *testing.T
 	m       *harness.Mooring
 	adapter string
 	trace   string
-	clients []*mcp.ClientSession
-
-	mu       sync.Mutex
-	statuses map[int]int // of all answers but 2xx
-	calls    int
-	results  map[string]error // by the text of the call
 }
 
-// newFleet opens n sessions of clients that come back for broken streams.
+// newFleet opens n sessions.
 func newFleet(t *testing.T, m *harness.Mooring, adapter string, n int) *fleet {
 	t.Helper()
-	f := &fleet{
-		t: t, m: m, adapter: adapter, clients: make([]*mcp.ClientSession, n),
-		trace: filepath.Join(t.TempDir(), "trace"), statuses: map[int]int{}, results: map[string]error{},
-	}
-	var group errgroup.Group
-	group.SetLimit(8)
-	for i := range n {
-		group.Go(func() error {
-			client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, nil)
-			session, err := client.Connect(limited(t, time.Minute),
-				&mcp.StreamableClientTransport{Endpoint: m.URL("/adapters/" + adapter + "/mcp"), HTTPClient: &http.Client{Transport: f}},
-				&mcp.ClientSessionOptions{ProtocolVersion: harness.Legacy})
-			f.clients[i] = session
-			return err
-		})
-	}
-	t.Cleanup(func() {
-		for _, session := range f.clients {
-			if session != nil {
-				_ = session.Close()
-			}
-		}
+	f := &fleet{t: t, m: m, adapter: adapter, trace: filepath.Join(t.TempDir(), "trace")}
+	f.Fleet = harness.NewFleet(t, m, adapter, n, func(text string) (string, any) {
+		return "record", map[string]any{"file": f.trace, "text": text, "milliseconds": 5}
 	})
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
 	return f
-}
-
-// RoundTrip implements http.RoundTripper: it counts what goes over the wire.
-func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := http.DefaultTransport.RoundTrip(r)
-	if err == nil && res.StatusCode >= 300 {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.statuses[res.StatusCode]++
-	}
-	return res, err
-}
-
-// call makes one call of the session, which its server works on for a while, and
-// returns which instance answered.
-func (f *fleet) call(ctx context.Context, session int) (instance string, err error) {
-	f.mu.Lock()
-	f.calls++
-	text := fmt.Sprintf("%d/%d", session, f.calls)
-	f.mu.Unlock()
-	instance, err = harness.Call(ctx, f.clients[session], "record", map[string]any{"file": f.trace, "text": text, "milliseconds": 5})
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.results[text] = err
-	return instance, err
-}
-
-// homes calls each session and returns which instance answered. No call fails.
-func (f *fleet) homes() []string {
-	f.t.Helper()
-	homes := make([]string, len(f.clients))
-	var group errgroup.Group
-	group.SetLimit(8)
-	for i := range f.clients {
-		group.Go(func() (err error) {
-			homes[i], err = f.call(limited(f.t, 20*time.Second), i)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		f.t.Fatal(err)
-	}
-	return homes
-}
-
-// under calls with all sessions at once while the event happens, and for a
-// moment after that, and returns how many calls failed. Each session must have
-// been answered after it.
-func (f *fleet) under(event func()) (failed map[string]int) {
-	f.t.Helper()
-	done := make(chan struct{})
-	failed = map[string]int{}
-	var callers sync.WaitGroup
-	for i := range f.clients {
-		callers.Go(func() {
-			for after := 0; after < 3; {
-				ended := closed(done)
-				_, err := f.call(limited(f.t, 20*time.Second), i)
-				switch {
-				case err == nil && ended:
-					after++
-				case err != nil:
-					f.mu.Lock()
-					failed[reason(err)]++
-					f.mu.Unlock()
-					if strings.Contains(err.Error(), "not found") || f.t.Context().Err() != nil {
-						return
-					}
-				}
-			}
-		})
-	}
-	event()
-	close(done)
-	callers.Wait()
-	return failed
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// reason is the part of an error that is the same for all calls.
-func reason(err error) string {
-	words := strings.Split(err.Error(), ": ")
-	return words[len(words)-1]
 }
 
 // ranOnce fails the test where a call ran twice, or one that was answered did
 // not.
 func (f *fleet) ranOnce() {
 	f.t.Helper()
-	f.t.Logf("%d calls; answers that were not 2xx: %v", f.calls, f.statuses)
-	if f.statuses[http.StatusNotFound] > 0 {
-		f.t.Errorf("a session that can go on was answered 404: %v", f.statuses)
+	results, statuses := f.Results(), f.Statuses()
+	f.t.Logf("%d calls; answers that were not 2xx: %v", len(results), statuses)
+	if statuses[http.StatusNotFound] > 0 {
+		f.t.Errorf("a session that can go on was answered 404: %v", statuses)
 	}
 	text, err := os.ReadFile(f.trace)
 	if err != nil {
@@ -173,7 +54,7 @@ func (f *fleet) ranOnce() {
 	for line := range strings.Lines(string(text)) {
 		ran[strings.TrimSpace(line)]++
 	}
-	for call, err := range f.results {
+	for call, err := range results {
 		if ran[call] > 1 || ran[call] == 0 && err == nil {
 			f.t.Errorf("a call ran %d times; its answer's error is %v", ran[call], err)
 		}
@@ -212,8 +93,8 @@ func (f *fleet) scale(spec adapters.Spec, replicas int) {
 // stays fails the test unless each session is where it was.
 func (f *fleet) stays(when string, homes []string) {
 	f.t.Helper()
-	for i, now := range f.homes() {
-		if now != homes[i] {
+	for i, now := range f.Homes() {
+		if now == "" || now != homes[i] {
 			f.t.Errorf("%s: session %d was at %s, and then at %s", when, i, homes[i], now)
 		}
 	}
@@ -239,16 +120,16 @@ func TestSessionsSurviveTheirReplicas(t *testing.T) {
 	f.survivesAKill()
 	isDead("after the bridge was killed")
 
-	t.Logf("scaled to one: failed calls %v", f.under(func() { f.scale(spec, 1) }))
-	f.stays("with one replica", f.homes())
+	t.Logf("scaled to one: failed calls %v", f.Under(func() { f.scale(spec, 1) }))
+	f.stays("with one replica", f.Homes())
 	isDead("with one replica")
 	f.scale(spec, 3)
-	f.stays("with three replicas again", f.homes())
+	f.stays("with three replicas again", f.Homes())
 	isDead("with three replicas again")
 
 	spec.EnvironmentVariables["ANOTHER"] = "template"
-	t.Logf("all replaced: failed calls %v", f.under(func() { f.scale(spec, 3) }))
-	homes := f.homes()
+	t.Logf("all replaced: failed calls %v", f.Under(func() { f.scale(spec, 3) }))
+	homes := f.Homes()
 	m.Kill(m.PID("xds"))
 	f.stays("without the control plane", homes)
 	m.Await("xds is back", 10*time.Second, func() bool { return m.PIDNow("xds") != 0 })
@@ -262,9 +143,9 @@ func TestSessionsSurviveTheirReplicas(t *testing.T) {
 // but what was in flight there, once each.
 func (f *fleet) survivesAKill() {
 	f.t.Helper()
-	before := f.homes()
+	before := f.Homes()
 	f.stays("in peace", before)
-	failed := f.under(func() {
+	failed := f.Under(func() {
 		victim := f.m.Bridges()[0]
 		f.m.Kill(victim)
 		f.m.Await("another bridge", 20*time.Second, func() bool {
@@ -280,7 +161,7 @@ func (f *fleet) survivesAKill() {
 	f.t.Logf("bridge killed: failed calls %v; went on: %d; retries: %s", failed, f.recovered(3),
 		lines(stats, `upstream_rq_retry{envoy_cluster_name="`+f.adapter+`"`))
 	// A session has one call in flight at a time.
-	if lost := failed["Bad Gateway"]; len(failed) > 1 || lost > len(f.clients) || len(failed) == 1 && lost == 0 {
+	if lost := failed["Bad Gateway"]; len(failed) > 1 || lost > f.Size() || len(failed) == 1 && lost == 0 {
 		f.t.Errorf("failed calls: %v", failed)
 	}
 	if f.recovered(3) == 0 {
@@ -307,12 +188,11 @@ func TestASingleReplicaIsWaitedFor(t *testing.T) {
 	m.Deploy(m.TestServer("a", 1))
 	session, lost := m.Initialize("a"), make(chan error, 1)
 	progress := make(chan struct{})
+	var once sync.Once
 	held := hold(t, m.Initialize("a"))
 	client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) {
-			if !closed(progress) {
-				close(progress)
-			}
+			once.Do(func() { close(progress) })
 		},
 	})
 	caller, err := client.Connect(limited(t, time.Minute),

@@ -1,137 +1,39 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"net/http"
-	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
-// callTimeout is how long a client waits for the answer of a call.
-const callTimeout = 20 * time.Second
+// betweenCalls leaves the machine, which is also the cluster, time for others
+// than the callers.
+const betweenCalls = 500 * time.Millisecond
 
-// streamRetries is how often a client comes back for its stream before it gives
-// the session up. With the usual five, some do while the cluster has not yet
-// seen that a node is gone.
-const streamRetries = 50
-
-// giveUp is how long after an event a session may take to be answered again.
-const giveUp = 90 * time.Second
-
-// fleet are sessions of an adapter which call all the time, as clients that come
-// back for broken streams.
+// fleet are sessions of an adapter whose calls are told to a ledger.
 type fleet struct {
-	t       *testing.T
-	ledger  *ledger
-	adapter string
-	next    http.RoundTripper
-	clients []*mcp.ClientSession
-
-	mu       sync.Mutex
-	calls    int
-	statuses map[int]int      // of all answers but 2xx, since the last event
-	results  map[string]error // by the text of the call
+	*harness.Fleet
+	t      *testing.T
+	ledger *ledger
 }
 
 // newFleet opens n sessions.
 func newFleet(t *testing.T, m *harness.Mooring, l *ledger, adapter string, n int) *fleet {
 	t.Helper()
-	f := &fleet{
-		t: t, ledger: l, adapter: adapter, clients: make([]*mcp.ClientSession, n), next: m.Client().Transport,
-		statuses: map[int]int{}, results: map[string]error{},
-	}
-	// A session outlives the test that it was opened in, to be closed after it.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	t.Cleanup(cancel)
-	var group errgroup.Group
-	group.SetLimit(8)
-	for i := range n {
-		group.Go(func() error {
-			client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1.0.0"}, nil)
-			session, err := client.Connect(ctx,
-				&mcp.StreamableClientTransport{
-					Endpoint: m.URL("/adapters/" + adapter + "/mcp"), HTTPClient: &http.Client{Transport: f}, MaxRetries: streamRetries,
-				},
-				&mcp.ClientSessionOptions{ProtocolVersion: harness.Legacy})
-			f.clients[i] = session
-			return err
-		})
-	}
-	t.Cleanup(f.close)
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	all := harness.NewFleet(t, m, adapter, n, func(text string) (string, any) {
+		return "report", map[string]any{"url": l.url, "text": text, "milliseconds": 5}
+	})
+	all.Pause = betweenCalls
+	return &fleet{Fleet: all, t: t, ledger: l}
 }
 
-func (f *fleet) close() {
-	var group sync.WaitGroup
-	for _, session := range f.clients {
-		if session != nil {
-			group.Go(func() { _ = session.Close() })
-		}
-	}
-	group.Wait()
+// in is the part of the test that fails from now on.
+func (f *fleet) in(t *testing.T) {
+	f.t = t
+	f.In(t)
 }
-
-// RoundTrip implements http.RoundTripper: it counts what goes over the wire.
-func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := f.next.RoundTrip(r)
-	if err == nil && res.StatusCode >= 300 {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.statuses[res.StatusCode]++
-	}
-	return res, err
-}
-
-// call makes one call of the session, which its server works on for a moment,
-// and returns which process answered.
-func (f *fleet) call(session int) (process string, err error) {
-	f.mu.Lock()
-	f.calls++
-	text := fmt.Sprintf("%d/%d", session, f.calls)
-	f.mu.Unlock()
-	ctx, cancel := context.WithTimeout(f.t.Context(), callTimeout)
-	defer cancel()
-	process, err = harness.Call(ctx, f.clients[session], "report", map[string]any{"url": f.ledger.url, "text": text, "milliseconds": 5})
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.results[text] = err
-	return process, err
-}
-
-// homes calls each session and returns which process answered; none where the
-// session is lost.
-func (f *fleet) homes() []string {
-	f.t.Helper()
-	homes := make([]string, len(f.clients))
-	var group errgroup.Group
-	group.SetLimit(8)
-	for i := range f.clients {
-		group.Go(func() (err error) {
-			if homes[i], err = f.call(i); lost(err) {
-				return nil
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		f.t.Fatalf("calling in peace: %v", err)
-	}
-	return homes
-}
-
-// lost reports whether the error says that the session is no more: 404.
-func lost(err error) bool { return err != nil && strings.Contains(err.Error(), "not found") }
 
 // outcome is what became of the sessions over an event.
 type outcome struct {
@@ -161,14 +63,12 @@ func (o outcome) String() string {
 // of them. Each that lives has been answered after the event.
 func (f *fleet) through(event func()) outcome {
 	f.t.Helper()
-	before := f.homes()
-	f.mu.Lock()
-	f.statuses = map[int]int{}
-	f.mu.Unlock()
+	before := f.Homes()
+	f.Statuses() // of what happened before
 	begin := time.Now()
-	o := outcome{failed: f.under(event)}
+	o := outcome{failed: f.Under(event)}
 	o.took = time.Since(begin)
-	for i, now := range f.homes() {
+	for i, now := range f.Homes() {
 		switch {
 		case now == "":
 			o.gone++
@@ -178,90 +78,24 @@ func (f *fleet) through(event func()) outcome {
 			o.recovered++
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	o.statuses = f.statuses
+	o.statuses = f.Statuses()
 	return o
-}
-
-// under calls with all sessions at once while the event happens and until each
-// was answered three times after it, and returns how many calls failed.
-func (f *fleet) under(event func()) (failed map[string]int) {
-	t, done := f.t, make(chan struct{})
-	failed = map[string]int{}
-	var callers sync.WaitGroup
-	for i := range f.clients {
-		callers.Go(func() {
-			var end time.Time
-			for after := 0; after < 3 && t.Context().Err() == nil; {
-				ended := closed(done)
-				if ended && end.IsZero() {
-					end = time.Now().Add(giveUp)
-				}
-				_, err := f.call(i)
-				switch {
-				case lost(err):
-					return
-				case err != nil:
-					f.mu.Lock()
-					failed[reason(err)]++
-					f.mu.Unlock()
-					if ended && time.Now().After(end) {
-						t.Errorf("session %d is not answered %v after the event: %v", i, giveUp, err)
-						return
-					}
-				case ended:
-					after++
-				}
-				pause(t.Context())
-			}
-		})
-	}
-	defer callers.Wait()
-	defer close(done)
-	event()
-	return failed
-}
-
-// pause leaves the machine, which is also the cluster, time for others.
-func pause(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(500 * time.Millisecond):
-	}
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// reason is the part of an error that is the same for all calls.
-func reason(err error) string {
-	words := strings.Split(err.Error(), ": ")
-	return words[len(words)-1]
 }
 
 // check fails the test where a call ran twice, where one that was answered did
 // not run, and where a process ran calls of two sessions.
 func (f *fleet) check() {
 	f.t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for call, err := range f.results {
+	results := f.Results()
+	for call, err := range results {
 		if ran := f.ledger.ran(call); ran > 1 || ran == 0 && err == nil {
 			f.t.Errorf("call %s ran %d times; its error is %v", call, ran, err)
 		}
 	}
-	session := func(call string) string { return strings.Split(call, "/")[0] }
-	for process, sessions := range f.ledger.guests(session) {
+	for process, sessions := range f.ledger.guests(harness.SessionOf) {
 		if len(sessions) > 1 {
 			f.t.Errorf("process %s ran calls of the sessions %v", process, sessions)
 		}
 	}
-	f.t.Logf("%d calls of %d sessions", f.calls, len(f.clients))
+	f.t.Logf("%d calls of %d sessions", len(results), f.Size())
 }

@@ -47,7 +47,7 @@ func sessions(t *testing.T) {
 		{"a node dies", nodeDies, false, 10 * fleetSize},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f.t = t
+			f.in(t)
 			o := f.through(func() { c.event(t, m.With(t), spec) })
 			t.Logf("%s", o)
 			if o.gone > 0 {
@@ -62,7 +62,7 @@ func sessions(t *testing.T) {
 			f.check()
 		})
 	}
-	f.t = t
+	f.in(t)
 	script(t, "join.sh", "2")
 	awaitPods(t, release, component("envoy"), 2, 2*time.Minute)
 	awaitPods(t, release, component("xds"), 2, 2*time.Minute)
@@ -155,7 +155,10 @@ func keysRotated(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
 			signed = 0
 		}
 		session.Send(http.MethodDelete, "")
-		pause(t.Context())
+		select {
+		case <-t.Context().Done():
+		case <-time.After(betweenCalls):
+		}
 		return signed == 8
 	})
 }
