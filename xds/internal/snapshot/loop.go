@@ -46,7 +46,8 @@ type Runner interface {
 	Changes(ctx context.Context) <-chan struct{}
 }
 
-// Translator makes resources; translate.Translator is one.
+// Translator makes resources; translate.Translator is one. The same routes of the
+// same adapters are the same route configuration.
 type Translator interface {
 	Adapter(translate.Entry) (*translate.Adapter, error)
 	Resources([]*translate.Adapter, translate.Trust) (translate.Resources, error)
@@ -83,7 +84,9 @@ type Loop struct {
 	// started tells adapters created in this process's time from older ones.
 	started time.Time
 	// last are the rows of the last round. Only Run uses them.
-	last map[adapters.UID]row
+	last map[adapters.UID]*row
+	// press makes revisions. Only Run uses it.
+	press press
 	// changes tells of every change of state.
 	changes adapters.Notifier
 	// published is closed once there is something to send.
@@ -128,22 +131,33 @@ func (l *Loop) Published() <-chan struct{} { return l.published }
 
 // Run works until ctx ends. It is to be called once.
 func (l *Loop) Run(ctx context.Context) error {
-	changed := changes{stored: l.config.Store.Changes(ctx), deployed: l.config.Deployer.Changes(ctx)}
+	changed := changes{stored: l.config.Store.Changes(ctx), deployed: l.config.Deployer.Changes(ctx), kicked: l.kick}
 	if l.config.Truster != nil {
 		changed.trusted = l.config.Truster.Changes(ctx)
 	}
 	l.awaitInstances(ctx, changed.deployed)
 	ticker := time.NewTicker(trialInterval)
 	defer ticker.Stop()
+	seen := time.Now()
 	for {
 		var retry <-chan time.Time
-		if err := l.round(ctx); err != nil && ctx.Err() == nil {
+		began := time.Now()
+		if err := l.round(ctx, seen); err != nil && ctx.Err() == nil {
 			l.config.Log.Error("configuration not updated", "error", err)
 			retry = time.After(retryAfter)
 		}
-		if !l.await(ctx, changed, retry, ticker.C) {
-			return nil
+		if seen = began; !changed.drain() {
+			if !l.await(ctx, changed, retry, ticker.C) {
+				return nil
+			}
+			seen = time.Now()
 		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(settle):
+		}
+		changed.drain()
 	}
 }
 
@@ -200,46 +214,9 @@ func (l *Loop) settled(ctx context.Context) bool {
 	return true
 }
 
-// changes tell that there is something to do. A nil one tells nothing.
-type changes struct{ stored, deployed, trusted <-chan struct{} }
-
-// await returns once there is something to do and changes have settled, or
-// false when ctx has ended.
-func (l *Loop) await(ctx context.Context, changed changes, retry, tick <-chan time.Time) bool {
-	for due := false; !due; {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-changed.stored:
-			due = true
-		case <-changed.deployed:
-			due = true
-		case <-changed.trusted:
-			due = true
-		case <-l.kick:
-			due = true
-		case <-retry:
-			due = true
-		case <-tick:
-			due = l.nextTrial()
-		}
-	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(settle):
-	}
-	for _, c := range []<-chan struct{}{changed.stored, changed.deployed, changed.trusted, l.kick} {
-		select {
-		case <-c:
-		default:
-		}
-	}
-	return true
-}
-
-// round lists, translates, compares, and publishes what changed.
-func (l *Loop) round(ctx context.Context) error {
+// round lists, translates, compares, and publishes what changed. The changes were
+// seen at that time or later.
+func (l *Loop) round(ctx context.Context, seen time.Time) error {
 	list, err := l.config.Store.List(ctx)
 	if err != nil {
 		return fmt.Errorf("listing adapters: %w", err)
@@ -252,7 +229,7 @@ func (l *Loop) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !l.record(rows, next) {
+	if !l.record(rows, next, seen) {
 		return nil
 	}
 	if err := l.cache.SetSnapshot(ctx, node, next.snapshot); err != nil && !errors.Is(err, context.Canceled) {
@@ -289,7 +266,7 @@ func (l *Loop) revision(kept []*translate.Adapter, trust translate.Trust) (*revi
 	if err != nil {
 		return nil, err
 	}
-	return newRevision(resources)
+	return l.press.revision(resources, kept)
 }
 
 // refused reports whether an Envoy has refused that version of the filters.

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"strings"
 	"time"
 
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -25,9 +24,11 @@ type metrics struct {
 	wanted   *prometheus.GaugeVec
 	restarts *prometheus.GaugeVec
 	ready    prometheus.Histogram
-	acks     *prometheus.CounterVec
-	// names are the adapters that have series.
-	names map[string]bool
+	// programming is of every change, and ready of the first alone.
+	programming prometheus.Histogram
+	acks        *prometheus.CounterVec
+	// shown is what the series of adapters say, by name.
+	shown map[string]figures
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -49,11 +50,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help:    "Time from the creation of an adapter until Envoy could first route to it.",
 			Buckets: []float64{.05, .1, .2, .3, .5, 1, 2, 5, 10, 20, 60, 120, 300},
 		}),
+		programming: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "mooring_xds_programming_seconds",
+			Help:    "Time from when a change of an adapter or its replicas was seen until every Envoy worked with it.",
+			Buckets: []float64{.01, .025, .05, .1, .2, .3, .5, 1, 2, 5, 10, 30},
+		}),
 		acks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mooring_xds_acks_total", Help: "Answers of Envoys to pushed configuration.",
 		}, []string{"type", "result"}),
 	}
-	r.MustRegister(m.adapters, m.replicas, m.wanted, m.restarts, m.ready, m.acks)
+	r.MustRegister(m.adapters, m.replicas, m.wanted, m.restarts, m.ready, m.programming, m.acks)
 	for _, typ := range []resourcev3.Type{resourcev3.ListenerType, resourcev3.RouteType, resourcev3.ClusterType, resourcev3.EndpointType} {
 		for _, result := range []string{"ack", "nack"} {
 			m.acks.WithLabelValues(shortType(typ), result)
@@ -86,33 +92,49 @@ func (m *metrics) count(list []adapters.Adapter, instances map[adapters.UID][]ad
 	for state, n := range counts {
 		m.adapters.WithLabelValues(state).Set(float64(n))
 	}
-	names := make(map[string]bool, len(list))
+	shown := make(map[string]figures, len(list))
 	for _, a := range list {
-		names[a.Name] = true
-		m.replicasOf(a, instances[a.ID])
+		now := figuresOf(a, instances[a.ID])
+		shown[a.Name] = now
+		if before, found := m.shown[a.Name]; !found || before != now {
+			m.show(a.Name, now)
+		}
 	}
-	for name := range m.names {
-		if !names[name] {
+	for name := range m.shown {
+		if _, still := shown[name]; !still {
 			m.forget(name)
 		}
 	}
-	m.names = names
+	m.shown = shown
 }
 
-func (m *metrics) replicasOf(a adapters.Adapter, list []adapters.Instance) {
-	restarts := 0
-	counts := map[adapters.InstanceState]int{
-		adapters.InstanceReady: 0, adapters.InstanceStarting: 0, adapters.InstanceFailed: 0, adapters.InstanceDraining: 0,
-	}
+// figures are the numbers that there are of one adapter.
+type figures struct{ ready, starting, draining, failed, wanted, restarts int }
+
+func figuresOf(a adapters.Adapter, list []adapters.Instance) figures {
+	f := figures{wanted: a.ReplicaCount}
 	for _, i := range list {
-		counts[i.State]++
-		restarts += i.Restarts
+		f.restarts += i.Restarts
+		switch i.State {
+		case adapters.InstanceReady:
+			f.ready++
+		case adapters.InstanceStarting:
+			f.starting++
+		case adapters.InstanceDraining:
+			f.draining++
+		case adapters.InstanceFailed:
+			f.failed++
+		}
 	}
-	for state, n := range counts {
-		m.replicas.WithLabelValues(a.Name, strings.ToLower(string(state))).Set(float64(n))
+	return f
+}
+
+func (m *metrics) show(name string, f figures) {
+	for state, n := range map[string]int{stateReady: f.ready, stateStarting: f.starting, stateDraining: f.draining, stateFailed: f.failed} {
+		m.replicas.WithLabelValues(name, state).Set(float64(n))
 	}
-	m.wanted.WithLabelValues(a.Name).Set(float64(a.ReplicaCount))
-	m.restarts.WithLabelValues(a.Name).Set(float64(restarts))
+	m.wanted.WithLabelValues(name).Set(float64(f.wanted))
+	m.restarts.WithLabelValues(name).Set(float64(f.restarts))
 }
 
 // forget drops the series of an adapter that was deleted.

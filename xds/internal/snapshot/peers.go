@@ -2,9 +2,7 @@ package snapshot
 
 import (
 	"context"
-	"strconv"
 
-	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/mooring-mcp/mooring/adapters"
@@ -42,7 +40,7 @@ func (l *Loop) Report() Report {
 	}
 	report.Adapters = make(map[adapters.UID]Verdict, len(l.state.records))
 	for id, rec := range l.state.records {
-		v := Verdict{Print: rec.print(), Accepted: rec.published && l.state.acceptedHere(rec)}
+		v := Verdict{Print: rec.print, Accepted: rec.published && l.state.acceptedHere(rec)}
 		if rec.refusal != nil {
 			v.Refused = rec.refusal.message
 		}
@@ -59,14 +57,6 @@ func (l *Loop) Lost(id PeerID) { l.change(func(s *state) { delete(s.peers, id) }
 
 // Changes receives after Report may have changed, as adapters.Store.Changes does.
 func (l *Loop) Changes(ctx context.Context) <-chan struct{} { return l.changes.Changes(ctx) }
-
-// print stands for the configuration of the adapter. It does without the routes,
-// of which the names of tools may differ between control planes: the rest of them
-// follows from the generation.
-func (r *record) print() string {
-	text := strconv.FormatInt(r.generation, 10) + " " + r.prints[resourcev3.ClusterType] + " " + r.prints[resourcev3.EndpointType]
-	return cachev3.HashResource([]byte(text))
-}
 
 // envoys is how many are connected, here or to a peer.
 func (s *state) envoys() int {
@@ -92,10 +82,10 @@ func (s *state) acceptedByPeers(id adapters.UID, rec *record) (accepted bool, re
 			continue
 		}
 		said := peer.Adapters[id]
-		if said.Print != rec.print() || !said.Accepted {
+		if said.Print != rec.print || !said.Accepted {
 			accepted = false
 		}
-		if said.Print == rec.print() && said.Refused != "" {
+		if said.Print == rec.print && said.Refused != "" {
 			refused = said.Refused
 		}
 	}

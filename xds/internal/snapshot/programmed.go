@@ -76,11 +76,24 @@ func (l *Loop) refresh() {
 			c.LastTransitionTime = now
 		}
 		rec.condition = c
+		l.close(rec, now)
 		if !rec.routable && c.Status == "True" && rec.ready {
 			rec.routable = true
 			l.metrics.routable(rec.created, l.started, now)
 		}
 	}
+}
+
+// close measures how long rec was open, once Envoys have answered. What they
+// refuse, or where there are none, tells nothing of how fast they are.
+func (l *Loop) close(rec *record, now time.Time) {
+	if rec.open.IsZero() || rec.condition.Reason == reasonPending {
+		return
+	}
+	if rec.condition.Status == adapters.StatusTrue {
+		l.metrics.programming.Observe(now.Sub(rec.open).Seconds())
+	}
+	rec.open = time.Time{}
 }
 
 func (s *state) conditionOf(id adapters.UID, rec *record) adapters.Condition {

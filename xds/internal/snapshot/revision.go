@@ -1,11 +1,13 @@
 package snapshot
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -23,8 +25,44 @@ type revision struct {
 	versions map[resourcev3.Type]map[string]string
 }
 
-// newRevision versions r and checks that it refers to nothing that is missing.
-func newRevision(r translate.Resources) (*revision, error) {
+// press makes revisions. Of thousands of adapters few change at a time, so it
+// takes from the last one what is the same. Only Loop.Run uses it.
+type press struct {
+	// digests are those of the resources of the last revision. Resources do not
+	// change once made.
+	digests map[types.Resource]string
+	// routes are those of the last revision, and kept the adapters that they lead
+	// to.
+	routes []*routev3.RouteConfiguration
+	kept   []*translate.Adapter
+}
+
+// revision versions r, which kept are the adapters of, and checks that it refers
+// to nothing that is missing.
+func (p *press) revision(r translate.Resources, kept []*translate.Adapter) (*revision, error) {
+	if p.routes != nil && slices.EqualFunc(p.kept, kept, sameRoutes) {
+		r.Routes = p.routes
+	}
+	p.routes, p.kept = r.Routes, kept
+	last := p.digests
+	p.digests = make(map[types.Resource]string, len(last))
+	return newRevision(r, func(m types.Resource) (version string, err error) {
+		version, found := last[m]
+		if !found {
+			version, err = digest(m)
+		}
+		p.digests[m] = version
+		return version, err
+	})
+}
+
+// sameRoutes reports whether the same routes lead to both.
+func sameRoutes(a, b *translate.Adapter) bool {
+	return a == b || a.Name == b.Name && bytes.Equal(a.Routes.GetValue(), b.Routes.GetValue())
+}
+
+// newRevision versions r by what version finds for each resource.
+func newRevision(r translate.Resources, version func(types.Resource) (string, error)) (*revision, error) {
 	out := &revision{versions: make(map[resourcev3.Type]map[string]string)}
 	snap := new(cachev3.Snapshot)
 	for typ, items := range map[resourcev3.Type][]types.Resource{
@@ -35,7 +73,7 @@ func newRevision(r translate.Resources) (*revision, error) {
 
 		resourcev3.ExtensionConfigType: asResources(r.Filters),
 	} {
-		versions, err := versionsOf(items)
+		versions, err := versionsOf(items, version)
 		if err != nil {
 			return nil, fmt.Errorf("versioning %s: %w", typ, err)
 		}
@@ -69,14 +107,14 @@ func asResources[M types.Resource](list []M) []types.Resource {
 	return out
 }
 
-func versionsOf(items []types.Resource) (map[string]string, error) {
+func versionsOf(items []types.Resource, version func(types.Resource) (string, error)) (map[string]string, error) {
 	out := make(map[string]string, len(items))
 	for _, m := range items {
-		version, err := digest(m)
+		found, err := version(m)
 		if err != nil {
 			return nil, err
 		}
-		out[cachev3.GetResourceName(m)] = version
+		out[cachev3.GetResourceName(m)] = found
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"slices"
+	"strconv"
 
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -17,21 +18,28 @@ type row struct {
 	tools      []string
 	translated *translate.Adapter
 	fault      string
-	prints     map[resourcev3.Type]string
-	ready      bool
+	// prints are the digests of its configuration, by type, and print stands for
+	// it among control planes.
+	prints map[resourcev3.Type]string
+	print  string
+	ready  bool
 	// admitted says that it is part of the round's revision.
 	admitted bool
 }
 
 // rows are those of list. What has not changed since the last round is not made
 // again. A fault is a row's, not the round's: the other adapters go on.
-func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) []row {
-	out := make([]row, 0, len(list))
-	last := make(map[adapters.UID]row, len(list))
+func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) []*row {
+	out := make([]*row, 0, len(list))
+	last := make(map[adapters.UID]*row, len(list))
 	for _, a := range list {
-		r, ok := l.last[a.ID]
-		e := translate.Entry{Adapter: a, Instances: instances[a.ID], Tools: toolsOf(instances[a.ID], r.tools)}
-		if !ok || !r.isOf(e) {
+		r := l.last[a.ID]
+		var tools []string
+		if r != nil {
+			tools = r.tools
+		}
+		e := translate.Entry{Adapter: a, Instances: instances[a.ID], Tools: toolsOf(instances[a.ID], tools)}
+		if r == nil || !r.isOf(e) {
 			r = l.translate(e)
 		}
 		last[a.ID] = r
@@ -42,7 +50,7 @@ func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapte
 }
 
 // isOf reports whether e would give the same row.
-func (r row) isOf(e translate.Entry) bool {
+func (r *row) isOf(e translate.Entry) bool {
 	return r.adapter.ID == e.Adapter.ID && r.adapter.Revision != "" && r.adapter.Revision == e.Adapter.Revision &&
 		(r.tools == nil) == (e.Tools == nil) && slices.Equal(r.tools, e.Tools) &&
 		slices.EqualFunc(r.instances, e.Instances, func(a, b adapters.Instance) bool {
@@ -67,12 +75,13 @@ func toolsOf(instances []adapters.Instance, last []string) []string {
 	return slices.Compact(names)
 }
 
-func (l *Loop) translate(e translate.Entry) row {
-	out := row{adapter: e.Adapter, instances: e.Instances, tools: e.Tools}
+func (l *Loop) translate(e translate.Entry) *row {
+	out := &row{adapter: e.Adapter, instances: e.Instances, tools: e.Tools}
 	a, err := l.config.Translator.Adapter(e)
 	if err == nil {
 		out.prints, err = printsOf(a)
 	}
+	out.print = printOf(e.Adapter.Generation, out.prints)
 	if err != nil {
 		out.fault = err.Error()
 		return out
@@ -98,4 +107,11 @@ func printsOf(a *translate.Adapter) (map[resourcev3.Type]string, error) {
 		resourcev3.EndpointType: endpoints,
 		resourcev3.RouteType:    cachev3.HashResource(a.Routes.GetValue()),
 	}, nil
+}
+
+// printOf does without the routes, of which the names of tools may differ between
+// control planes: the rest of them follows from the generation.
+func printOf(generation int64, prints map[resourcev3.Type]string) string {
+	text := strconv.FormatInt(generation, 10) + " " + prints[resourcev3.ClusterType] + " " + prints[resourcev3.EndpointType]
+	return cachev3.HashResource([]byte(text))
 }

@@ -61,7 +61,7 @@ func (b *bench) add(name string) adapters.Adapter {
 
 func (b *bench) makeRound() {
 	b.t.Helper()
-	if err := b.round(b.t.Context()); err != nil {
+	if err := b.round(b.t.Context(), time.Now()); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -226,7 +226,7 @@ func TestStoreThatFailsLeavesWhatIsPublished(t *testing.T) {
 	b.makeRound()
 	before := b.state.published
 	b.store.Fail(errors.New("disk"))
-	if err := b.round(t.Context()); err == nil {
+	if err := b.round(t.Context(), time.Now()); err == nil {
 		t.Error("no error")
 	}
 	if b.state.published != before {

@@ -45,8 +45,9 @@ type record struct {
 	created    time.Time
 	// fault is why it could not be translated, or empty.
 	fault string
-	// prints are the digests of its configuration, by type.
+	// prints and print are those of its row.
 	prints map[resourcev3.Type]string
+	print  string
 	// instances are those that prints is of.
 	instances []adapters.Instance
 	// ready says that at least one endpoint takes new sessions.
@@ -61,6 +62,9 @@ type record struct {
 	condition adapters.Condition
 	// routable says that it has been reached, for the metric.
 	routable bool
+	// open is since when Envoys do not have its configuration. Zero means that they
+	// do, or that nobody can tell.
+	open time.Time
 }
 
 // refusal is an Envoy's NACK of one adapter's configuration.
@@ -79,20 +83,20 @@ func (r *refusal) of(prints map[resourcev3.Type]string) bool {
 
 // admit chooses the adapters of the next revision: not those that Envoy refused
 // as they are, nor those whose trial has not come.
-func (l *Loop) admit(rows []row) []*translate.Adapter {
+func (l *Loop) admit(rows []*row) []*translate.Adapter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kept := make([]*translate.Adapter, 0, len(rows))
-	for i, r := range rows {
-		if r.translated != nil && l.state.admits(r) {
-			rows[i].admitted = true
+	for _, r := range rows {
+		r.admitted = r.translated != nil && l.state.admits(r)
+		if r.admitted {
 			kept = append(kept, r.translated)
 		}
 	}
 	return kept
 }
 
-func (s *state) admits(r row) bool {
+func (s *state) admits(r *row) bool {
 	if s.trials.waits(r.adapter.ID) {
 		return false
 	}
@@ -100,9 +104,9 @@ func (s *state) admits(r row) bool {
 	return old == nil || !old.refusal.of(r.prints)
 }
 
-// record takes over what a round found. It reports whether next differs from
-// what is published.
-func (l *Loop) record(rows []row, next *revision) bool {
+// record takes over what a round found of changes that were seen at that time. It
+// reports whether next differs from what is published.
+func (l *Loop) record(rows []*row, next *revision, seen time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := &l.state
@@ -114,6 +118,9 @@ func (l *Loop) record(rows []row, next *revision) bool {
 	records := make(map[adapters.UID]*record, len(rows))
 	for _, r := range rows {
 		rec := s.updated(r)
+		if old := s.records[r.adapter.ID]; rec.open.IsZero() && (old == nil || !old.same(rec)) {
+			rec.open = seen
+		}
 		if rec.fault != "" && (s.records[r.adapter.ID] == nil || s.records[r.adapter.ID].fault != rec.fault) {
 			l.config.Log.Warn("adapter left out", "adapter", rec.name, "error", rec.fault)
 		}
@@ -125,8 +132,13 @@ func (l *Loop) record(rows []row, next *revision) bool {
 	return changed
 }
 
+// same reports whether o is of the same configuration.
+func (r *record) same(o *record) bool {
+	return r.print == o.print && r.prints[resourcev3.RouteType] == o.prints[resourcev3.RouteType]
+}
+
 // updated is the record of r that follows the old one.
-func (s *state) updated(r row) *record {
+func (s *state) updated(r *row) *record {
 	rec := new(record)
 	if old := s.records[r.adapter.ID]; old != nil {
 		*rec = *old
@@ -139,7 +151,8 @@ func (s *state) updated(r row) *record {
 		rec.refusal = nil
 	}
 	rec.name, rec.generation, rec.created = r.adapter.Name, r.adapter.Generation, r.adapter.CreatedAt
-	rec.fault, rec.prints, rec.instances, rec.ready, rec.published = r.fault, r.prints, r.instances, r.ready, r.admitted
+	rec.fault, rec.prints, rec.print = r.fault, r.prints, r.print
+	rec.instances, rec.ready, rec.published = r.instances, r.ready, r.admitted
 	return rec
 }
 

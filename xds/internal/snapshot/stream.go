@@ -61,11 +61,12 @@ func (l *Loop) Subscribed(id StreamID, typ resourcev3.Type, has map[string]strin
 
 // Sending takes note of a response before it goes out.
 func (l *Loop) Sending(id StreamID, response Sent) {
-	l.change(func(s *state) {
-		if stream := s.streams[id]; stream != nil {
-			stream.sent[response.Nonce] = response
-		}
-	})
+	// What an Envoy has not answered changes nothing that anybody is told.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if stream := l.state.streams[id]; stream != nil {
+		stream.sent[response.Nonce] = response
+	}
 }
 
 // Acked takes note that the response of that nonce was accepted.
@@ -102,7 +103,7 @@ func (l *Loop) Nacked(id StreamID, nonce, message string) {
 	})
 }
 
-// change is the one way to change the state.
+// change is the one way to change what is known of adapters and Envoys.
 func (l *Loop) change(f func(*state)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
