@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,6 +42,7 @@ type Store struct {
 	filled chan struct{}
 
 	verdicts verdicts
+	readings atomic.Pointer[readings]
 
 	mu sync.Mutex
 	// reported holds the objects that the log has as unreadable, and why, so that
@@ -51,11 +53,13 @@ type Store struct {
 var _ adapters.Store = (*Store)(nil)
 
 func newStore(cfg Config, objects cluster.Cluster) *Store {
-	return &Store{
+	s := &Store{
 		namespace: cfg.Namespace, check: cfg.Check, limits: cfg.Limits, log: cfg.Log,
 		client: client.WithFieldOwner(objects.GetClient(), fieldManager), live: objects.GetAPIReader(), cache: objects.GetCache(),
 		filled: make(chan struct{}), reported: map[string]string{},
 	}
+	s.readings.Store(&readings{})
+	return s
 }
 
 // Create implements adapters.Store.
@@ -139,9 +143,15 @@ func (s *Store) all(ctx context.Context) (all []adapters.Adapter, locked []*adap
 	}
 	slices.SortFunc(list.Items, func(x, y v1alpha1.MCPAdapter) int { return strings.Compare(x.Name, y.Name) })
 	all = make([]adapters.Adapter, 0, len(list.Items))
+	before, now := *s.readings.Load(), make(readings, len(list.Items))
 	for i := range list.Items {
 		object := &list.Items[i]
 		if object.DeletionTimestamp != nil {
+			continue
+		}
+		if a, found := before.of(object); found {
+			now[object.Name] = before[object.Name]
+			all = append(all, a)
 			continue
 		}
 		a, err := s.read(object, s.cachedSecrets(ctx))
@@ -153,9 +163,13 @@ func (s *Store) all(ctx context.Context) (all []adapters.Adapter, locked []*adap
 			return nil, nil, err
 		default:
 			all = append(all, a)
+			if known, ok := s.readingOf(object, a); ok {
+				now[object.Name] = known
+			}
 		}
 	}
 	s.verdicts.keep(list.Items)
+	s.readings.Store(&now)
 	s.report(ctx, locked)
 	return all, locked, nil
 }
