@@ -9,6 +9,10 @@ type Traffic struct {
 	WindowSeconds int `json:"windowSeconds"`
 	// AsOf is the end of that time, in UTC.
 	AsOf time.Time `json:"asOf"`
+	// Incomplete says that there may have been more: an Envoy, or the processor
+	// beside it, could not be read lately, or ended within that time with what it
+	// had counted last.
+	Incomplete bool `json:"incomplete,omitempty"`
 	// Requests are those that have ended, Errors those of them that were answered
 	// with 5xx, and Refused those with 4xx.
 	Requests int `json:"requests"`
@@ -19,7 +23,8 @@ type Traffic struct {
 	// left out. Nil means that there was none.
 	P50Seconds *float64 `json:"p50Seconds,omitempty"`
 	P99Seconds *float64 `json:"p99Seconds,omitempty"`
-	// Sessions are those with a request in the last five minutes.
+	// Sessions are those with a request in the last five minutes. One whose requests
+	// came by several Envoys counts at each of them.
 	Sessions int `json:"sessions"`
 }
 

@@ -72,6 +72,9 @@ type runtime struct {
 	identityKeys func() ([]byte, error)
 	// meter measures traffic. Nil means that nobody does.
 	meter adapters.TrafficMeter
+	// connect is told how to learn how many Envoys there are. Nil means that nobody
+	// needs to know.
+	connect func(envoys func() int)
 	// tasks keep all of this current until their context ends.
 	tasks []func(context.Context) error
 	// services are served beside discovery.
@@ -98,6 +101,9 @@ func (b *base) assemble(r runtime) (parts, error) {
 	})
 	if r.report != nil {
 		r.report(loop)
+	}
+	if r.connect != nil {
+		r.connect(loop.Envoys)
 	}
 	if r.join != nil {
 		joined, task := r.join(loop)

@@ -21,6 +21,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/mtls"
 	"github.com/mooring-mcp/mooring/xds/internal/peers"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
+	"github.com/mooring-mcp/mooring/xds/internal/traffic"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 )
 
@@ -38,6 +39,7 @@ type Kubernetes struct {
 	APIListen        string `name:"api-listen" default:"0.0.0.0:18001" placeholder:"HOST:PORT" help:"Where the API is, which Envoys serve to clients, over mTLS (${default})."`
 	ControlOpsListen string `default:"0.0.0.0:9091" placeholder:"HOST:PORT" help:"Where this control plane serves its metrics and health, in plain HTTP (${default})."`
 	Peers            string `placeholder:"HOST:PORT" help:"Name with the addresses of all control planes, and the port of --ads-listen: they tell each other what the Envoys of each have accepted (none: this one says what its own have)."`
+	Envoys           string `placeholder:"HOST:PORT" help:"Name with the addresses of all Envoys, and the port of their operations listener: what they and the external processors beside them count is summed up in status (none)."`
 	TLSDir           string `required:"" placeholder:"DIR" help:"Folder of tls.crt, tls.key and ca.crt; followed. Clients must have a certificate of that authority."`
 	SessionKeys      string `placeholder:"DIR" help:"Folder of extproc's session keys, of which Envoys are told the public halves (none: Envoy lets no request pass by itself)."`
 	IdentityKeys     string `placeholder:"DIR" help:"Folder of extproc's identity keys, whose public halves are shown to everybody (none)."`
@@ -49,8 +51,10 @@ func (c *Kubernetes) Validate() error {
 	for flag, address := range map[string]string{"--ads-listen": c.ADSListen, "--api-listen": c.APIListen, "--control-ops-listen": c.ControlOpsListen} {
 		faults = append(faults, checkAddress(flag, address))
 	}
-	if c.Peers != "" {
-		faults = append(faults, checkAddress("--peers", c.Peers))
+	for flag, address := range map[string]string{"--peers": c.Peers, "--envoys": c.Envoys} {
+		if address != "" {
+			faults = append(faults, checkAddress(flag, address))
+		}
 	}
 	if c.Identity == "" {
 		var err error
@@ -92,6 +96,7 @@ func runKubernetes(ctx context.Context, cfg Kubernetes, logs *logging.Log) (err 
 		r.identityKeys = func() ([]byte, error) { return identities.KeySet(), nil }
 		r.tasks = append(r.tasks, func(ctx context.Context) error { return identities.Run(ctx, func() {}) })
 	}
+	cfg.measure(&r, base.log)
 	r.join = cfg.join(own, base.log)
 	p, err := base.assemble(r)
 	if err != nil {
@@ -135,6 +140,18 @@ func (c *Kubernetes) onCluster(b *base) (runtime, error) {
 		who: who, remotes: remotes, settings: c.podSettings(),
 		services: []func(grpc.ServiceRegistrar){func(to grpc.ServiceRegistrar) { feed.Register(to, known) }},
 	}, nil
+}
+
+// measure has the Envoys' traffic measured, if it is known where they are.
+func (c *Kubernetes) measure(r *runtime, log *slog.Logger) {
+	if c.Envoys == "" {
+		return
+	}
+	// It was found to be an address.
+	host, port, _ := net.SplitHostPort(c.Envoys)
+	meter := traffic.New(traffic.Config{Find: traffic.Pods(host, port, nil), Store: r.store, Log: log})
+	r.meter, r.connect = meter, meter.Connect
+	r.tasks = append(r.tasks, meter.Run)
 }
 
 // join makes a control plane one of several. Nil where there are no others.

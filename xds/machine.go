@@ -151,7 +151,7 @@ func trafficMeter(cfg Config, store adapters.Store, log *slog.Logger) (adapters.
 	if cfg.ExtProcOpsSocket == "" {
 		return nil, idle
 	}
-	meter := traffic.New(cfg.ExtProcOpsSocket, store, log)
+	meter := traffic.New(traffic.Config{Find: traffic.Socket(cfg.ExtProcOpsSocket), Store: store, Log: log})
 	return meter, meter.Run
 }
 

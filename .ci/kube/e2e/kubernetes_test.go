@@ -20,6 +20,7 @@ func TestKubernetes(t *testing.T) {
 		{"a former life", formerLife},
 		{"API keys", apiKeys},
 		{"status", statuses},
+		{"traffic", traffic},
 		{"logs", logs},
 		{"own Envoy", ownEnvoy},
 		{"sessions", sessions},

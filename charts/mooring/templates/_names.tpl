@@ -26,6 +26,11 @@
 {{ include "mooring.xds" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
 {{- end -}}
 
+{{/* The name that has the addresses of Envoy's pods. */}}
+{{- define "mooring.envoyHost" -}}
+{{ include "mooring.envoy" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
+{{- end -}}
+
 {{- define "mooring.publicURL" -}}
 {{- if .Values.publicURL -}}
 {{- .Values.publicURL | trimSuffix "/" -}}

@@ -49,6 +49,13 @@ func (l *Loop) Report() Report {
 	return report
 }
 
+// Envoys is how many are connected, here or to a peer.
+func (l *Loop) Envoys() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.envoys()
+}
+
 // Reported takes note of what a peer knows.
 func (l *Loop) Reported(id PeerID, r Report) { l.change(func(s *state) { s.peers[id] = r }) }
 

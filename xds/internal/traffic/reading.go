@@ -44,6 +44,11 @@ type counts struct {
 type gain struct {
 	from, to time.Time
 	by       map[string]counts
+	// bounds are those of the buckets.
+	bounds []float64
+	// lossy says that some may be missing: the process ended in between, with what
+	// it had counted since it was last read.
+	lossy bool
 }
 
 // parse reads the text format.
@@ -118,7 +123,7 @@ func label(m *dto.Metric, name string) string {
 // since is what was gained since an earlier reading. Counters of a process that
 // started meanwhile, and of an adapter that was forgotten meanwhile, began anew.
 func (r *reading) since(earlier *reading) gain {
-	g := gain{from: earlier.at, to: r.at, by: make(map[string]counts)}
+	g := gain{from: earlier.at, to: r.at, by: make(map[string]counts), bounds: r.bounds, lossy: r.start != earlier.start}
 	for name, now := range r.by {
 		before := earlier.by[name]
 		if r.start != earlier.start || now.requests < before.requests {

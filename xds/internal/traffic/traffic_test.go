@@ -61,8 +61,20 @@ type meter struct {
 
 func newMeter(t *testing.T) *meter {
 	m := &meter{t: t, clock: begin}
-	m.Meter = &Meter{log: slog.New(slog.DiscardHandler), now: func() time.Time { return m.clock }}
+	m.Meter = New(Config{Find: Socket("none"), Store: new(adapterstest.Store), Log: slog.New(slog.DiscardHandler)})
+	m.now = func() time.Time { return m.clock }
+	m.find()
 	return m
+}
+
+// find looks once which Envoys there are.
+func (m *meter) find() (come, gone []*source) {
+	m.t.Helper()
+	envoys, err := m.cfg.Find(m.t.Context())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return m.know(envoys)
 }
 
 func (m *meter) show(after time.Duration, text string) {
@@ -72,9 +84,7 @@ func (m *meter) show(after time.Duration, text string) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.add(r)
+	m.sources["none"].add(r)
 }
 
 func seconds(v float64) *float64 { return &v }
@@ -104,7 +114,7 @@ func TestTraffic(t *testing.T) {
 	}
 	// A processor that started anew begins at nothing.
 	m.show(5*time.Second, metrics(2, 1100, 0, 0, 1100, 0, 1))
-	if got := m.Traffic(a); got.Requests != 1200 || got.Errors != 2 || got.Sessions != 1 {
+	if got := m.Traffic(a); got.Requests != 1200 || got.Errors != 2 || got.Sessions != 1 || !got.Incomplete {
 		t.Errorf("after a restart: %+v", got)
 	}
 	a.CreatedAt = m.clock.Add(-2 * time.Second)
@@ -126,9 +136,23 @@ func TestWindowIsBounded(t *testing.T) {
 		m.show(every, metrics(1, i, 0, 0, i, 0, 0))
 	}
 	got := m.Traffic(adapters.Adapter{Spec: adapters.Spec{Name: "a"}})
-	if got.WindowSeconds != 300 || got.Requests != 60 || len(m.gains) != 60 {
-		t.Errorf("%+v of %d gains", got, len(m.gains))
+	if got.WindowSeconds != 300 || got.Requests != 60 || len(m.sources["none"].gains) != 60 {
+		t.Errorf("%+v of %d gains", got, len(m.sources["none"].gains))
 	}
+}
+
+// only is the one Envoy that there is.
+func only(t *testing.T, m *Meter) *source {
+	t.Helper()
+	envoys, err := m.cfg.Find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	come, _ := m.know(envoys)
+	if len(come) != 1 {
+		t.Fatalf("%d Envoys are there", len(come))
+	}
+	return come[0]
 }
 
 // TestRun: the socket of a processor is read; one that is away is told of once.
@@ -146,21 +170,25 @@ func TestRun(t *testing.T) {
 	served := sync.WaitGroup{}
 	served.Go(func() { _ = server.Serve(listener) })
 	var log strings.Builder
-	m := New(socket, new(adapterstest.Store), slog.New(slog.NewTextHandler(&log, nil)))
-	m.measure(t.Context())
+	m := New(Config{Find: Socket(socket), Store: new(adapterstest.Store), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := only(t, m)
+	m.measure(t.Context(), s)
 	text = metrics(1, 2, 1, 1, 2, 1, 1)
-	m.measure(t.Context())
+	m.measure(t.Context(), s)
 	if got := m.Traffic(adapters.Adapter{Spec: adapters.Spec{Name: "a"}}); got == nil || got.Requests != 1 || asked != 2 {
 		t.Errorf("after %d readings: %+v", asked, got)
 	}
+	if since, ok := m.IdleSince(adapters.Adapter{}); ok {
+		t.Errorf("idle since %v, without a word of Envoy's", since)
+	}
 	text = "not metrics"
-	m.measure(t.Context())
+	m.measure(t.Context(), s)
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
 	served.Wait()
-	m.measure(t.Context())
-	m.client.CloseIdleConnections()
+	m.measure(t.Context(), s)
+	s.client.CloseIdleConnections()
 	if strings.Count(log.String(), "\n") != 1 {
 		t.Errorf("the log:\n%s", log.String())
 	}
@@ -193,13 +221,14 @@ mooring_requests_total{adapter="",code="404"} 1
 	if _, err := store.Create(t.Context(), adapterstest.Example("a")); err != nil {
 		t.Fatal(err)
 	}
-	m := New(socket, store, slog.New(slog.DiscardHandler))
-	r := m.measure(t.Context())
+	m := New(Config{Find: Socket(socket), Store: store, Log: slog.New(slog.DiscardHandler)})
+	s := only(t, m)
+	r := m.measure(t.Context(), s)
 	if r == nil {
 		t.Fatal("nothing was read")
 	}
-	m.tidy(t.Context(), r)
-	m.client.CloseIdleConnections()
+	m.tidy(t.Context(), s, r)
+	s.client.CloseIdleConnections()
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
@@ -211,7 +240,7 @@ mooring_requests_total{adapter="",code="404"} 1
 
 func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New("/nonexistent", new(adapterstest.Store), slog.New(slog.DiscardHandler))
+		m := New(Config{Find: Socket("/nonexistent"), Store: new(adapterstest.Store), Log: slog.New(slog.DiscardHandler)})
 		done := make(chan error, 1)
 		go func() { done <- m.Run(t.Context()) }()
 		time.Sleep(time.Minute) // of the test's own clock
@@ -220,6 +249,19 @@ func TestRunEnds(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	})
+}
+
+func FuzzParseCalls(f *testing.F) {
+	f.Add(statistics(1, 2, 3))
+	f.Add("envoy_cluster_upstream_rq_total 1")
+	f.Fuzz(func(_ *testing.T, text string) {
+		c, err := parseCalls(strings.NewReader(text), begin)
+		if err != nil {
+			return
+		}
+		c.used(nil)
+		c.restarted(&calls{at: begin})
 	})
 }
 

@@ -11,6 +11,7 @@
   - --control-ops-listen=0.0.0.0:9091
   - --tls-dir=/etc/mooring/tls
   - --peers={{ include "mooring.xdsHost" . }}:18000
+  - --envoys={{ include "mooring.envoyHost" . }}:9090
   - --session-keys=/etc/mooring/session-keys
   - --identity-keys=/etc/mooring/identity-keys
   - --public-url={{ include "mooring.publicURL" . }}
