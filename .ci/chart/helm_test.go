@@ -29,14 +29,22 @@ const (
 	namespace = "gateway"
 )
 
-// helm is the pinned Helm.
-var helm = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "tool", "-modfile="+tools, "-n", "helm").Output()
-	if err != nil {
-		return "", fmt.Errorf("building helm: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
-})
+// helm is the pinned Helm, and helm3 the last major version before it.
+var (
+	helm  = built("helm.sh/helm/v4/cmd/helm")
+	helm3 = built("helm.sh/helm/v3/cmd/helm")
+)
+
+// built says where the program of that package is, which it builds once.
+func built(tool string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		out, err := exec.Command("go", "tool", "-modfile="+tools, "-n", tool).Output()
+		if err != nil {
+			return "", fmt.Errorf("building %s: %w", tool, err)
+		}
+		return strings.TrimSpace(string(out)), nil
+	})
+}
 
 // cases are the files of values, by name.
 func cases(t *testing.T) map[string]string {
@@ -54,11 +62,16 @@ func cases(t *testing.T) map[string]string {
 
 // render is what Helm makes of the chart, or what it says of the arguments.
 func render(args ...string) ([]byte, error) {
+	return run(helm, append([]string{"template", release, chart, "--namespace", namespace, "--include-crds"}, args...)...)
+}
+
+// run is what the Helm prints, or what it says of the arguments.
+func run(helm func() (string, error), args ...string) ([]byte, error) {
 	program, err := helm()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, append([]string{"template", release, chart, "--namespace", namespace, "--include-crds"}, args...)...)
+	cmd := exec.Command(program, args...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
