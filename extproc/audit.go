@@ -13,17 +13,17 @@ import (
 	"github.com/mooring-mcp/mooring/extproc/internal/trail"
 )
 
-// keeper keeps the audit of MCP messages until it has been run.
+// keeper keeps what the log tells of requests while it runs.
 type keeper interface {
 	accesslog.Requests
 	Run(ctx context.Context) error
 }
 
-// openTrail is the keeper that cfg asks for.
+// openTrail is the keeper of the audit of MCP messages that cfg asks for.
 func openTrail(cfg Config, reg prometheus.Registerer, log *slog.Logger) (keeper, error) {
 	switch cfg.Audit {
 	case "":
-		return noTrail{}, nil
+		return nothing{}, nil
 	case "-":
 		out := audit.To(os.Stdout)
 		reg.MustRegister(out)
@@ -48,8 +48,8 @@ func (f fileTrail) Run(ctx context.Context) error {
 	return errors.Join(f.Trail.Run(ctx), f.file.Close())
 }
 
-// noTrail keeps nothing.
-type noTrail struct{}
+// nothing is kept.
+type nothing struct{}
 
-func (noTrail) Take(*accesslog.Entry)     {}
-func (noTrail) Run(context.Context) error { return nil }
+func (nothing) Take(*accesslog.Entry)     {}
+func (nothing) Run(context.Context) error { return nil }

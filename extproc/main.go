@@ -35,6 +35,7 @@ type Config struct {
 	IdentityJWKS                   string        `name:"identity-jwks" help:"File to write their public halves to, for who verifies." placeholder:"FILE"`
 	Audit                          string        `help:"File to add a line to for each MCP message, allowed or refused; - is the standard output (none). xds verify-audit FILE... verifies it." placeholder:"FILE"`
 	AuditMaxBytes                  int64         `env:"MOORING_AUDIT_MAX_BYTES" default:"134217728" help:"Size at which that file becomes FILE.1, in place of the one before; 0 lets it grow."`
+	AccessLog                      string        `env:"MOORING_ACCESS_LOG" help:"File to add a line to for each request; - is the standard output (none)." placeholder:"FILE"`
 	PublicURL                      string        `help:"The gateway's address to the world: pages of its origin may use it." placeholder:"URL"`
 	Listen                         string        `help:"The gateway's address on this machine: pages of localhost with its port may use it." placeholder:"HOST:PORT"`
 	MaxBodyBytes                   int64         `default:"4194304" help:"Size of the largest request body."`

@@ -57,6 +57,10 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	if err != nil {
 		return err
 	}
+	written, err := openLines(cfg, reg, log)
+	if err != nil {
+		return err
+	}
 
 	calls, ops, err := listenAll(cfg)
 	if err != nil {
@@ -66,6 +70,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	// What is told until the very end is kept too.
 	logged, end := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return kept.Run(logged) })
+	group.Go(func() error { return written.Run(logged) })
 	group.Go(func() error { return processor.Tracer.Run(logged) })
 	group.Go(func() error { return ring.Run(ctx) })
 	for _, task := range keep {
@@ -73,7 +78,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	}
 	group.Go(func() error {
 		defer end()
-		requests := accesslog.Each{meter, kept}
+		requests := accesslog.Each{meter, kept, written}
 		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, requests, ctx.Done()))
 	})
 	group.Go(func() error { return meter.Run(ctx) })

@@ -24,7 +24,6 @@ type Shared struct {
 	Auth               string        `env:"MOORING_AUTH" placeholder:"FILE" help:"auth.yaml: whose credentials are accepted (none: development mode, which believes the X-Dev-* headers)."`
 	Policy             string        `placeholder:"FILE" help:"policy.yaml: what adapters may be, and which roles lift that (the default rules)."`
 	Audit              string        `placeholder:"FILE" help:"File to add what was done and refused to, a line each; - is the standard output (none). xds verify-audit FILE... verifies it."`
-	AccessLog          string        `env:"MOORING_ACCESS_LOG" placeholder:"FILE" help:"File to which Envoy adds a line for each request; - is Envoy's standard output (none)."`
 	LogLevel           slog.Level    `default:"info" help:"debug, info, warn or error (${default})."`
 
 	Passing passing `embed:""`
@@ -75,8 +74,7 @@ func checkAddress(flag, address string) error {
 // settings are those that Envoy's configuration is made under on one machine.
 func (c *Shared) settings() translate.Settings {
 	return translate.Settings{
-		AccessLog: c.AccessLog,
-		Listen:    c.Listen, OpsListen: c.OpsListen, PublicURL: c.PublicURL,
+		Listen: c.Listen, OpsListen: c.OpsListen, PublicURL: c.PublicURL,
 		Limits: translate.Limits{
 			BodyBytes: c.Passing.MaxBodyBytes, AdapterRequests: c.ConcurrentRequests, AnswerTimeout: c.RequestTimeout, StreamDuration: c.StreamDuration,
 		},

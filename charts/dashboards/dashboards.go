@@ -166,9 +166,10 @@ func dataPath() Dashboard {
 				Queries: []Query{
 					{`sum(rate(envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="public"}[$__rate_interval]))`, "Envoy"},
 					{"sum(rate(mooring_requests_total[$__rate_interval]))", "counted, of adapters"}}},
-			{Title: "Access log", Unit: "short", Help: "What was dropped was not counted.",
+			{Title: "Access log", Unit: "short", Help: "Entries that were dropped were not counted.",
 				Queries: []Query{
 					{"sum(mooring_access_log_queue_entries)", "waiting"}, {"sum(increase(mooring_access_log_dropped_total[$__rate_interval]))", "dropped by extproc"},
+					{"sum(increase(mooring_access_log_lines_dropped_total[$__rate_interval]))", "lines dropped by extproc"},
 					{"sum(increase(envoy_access_logs_open_telemetry_access_log_logs_dropped[$__rate_interval]))", "dropped by Envoy"}}},
 			{Title: "Audit", Unit: "short", Help: "What was dropped is missing from the audit files.", Queries: []Query{
 				{"sum(increase(mooring_audit_events_total[$__rate_interval]))", "written"},

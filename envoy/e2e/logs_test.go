@@ -40,7 +40,7 @@ func TestLogs(t *testing.T) {
 	changeLevel(t, m, "debug")
 	id := refused()
 	ofRequests(t, m, s)
-	line := awaitLine(t, m, "envoy", func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace })
+	line := awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace })
 	for key, want := range map[string]any{
 		"part": "envoy", "adapter": "a", "method": "tools/call", "tool": "echo", "era": "legacy", "verdict": "allow", "status": 200.,
 		"request_id": answer.Header.Get("X-Request-Id"), "route": "a/session",
@@ -80,7 +80,7 @@ func ofRequests(t *testing.T, m *harness.Mooring, s harness.Raw) {
 	} {
 		id := answer.Header.Get("X-Request-Id")
 		said := awaitLine(t, m, "bridge", func(line map[string]any) bool { return line["msg"] == msg && line["request_id"] == id })
-		envoy := awaitLine(t, m, "envoy", func(line map[string]any) bool { return line["msg"] == "request" && line["request_id"] == id })
+		envoy := awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "request" && line["request_id"] == id })
 		for _, key := range []string{"adapter", "session", "principal", "trace_id"} {
 			if said[key] == nil || said[key] != envoy[key] {
 				t.Errorf("%s: %s is %v to the bridge, and %v to Envoy", msg, key, said[key], envoy[key])

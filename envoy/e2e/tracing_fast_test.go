@@ -58,7 +58,7 @@ func TestTracingWithoutInspection(t *testing.T) {
 			t.Errorf("Envoy's span tells what nobody read: %s is %q", name, value)
 		}
 	}
-	line := awaitLine(t, m, "envoy", func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace })
+	line := awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace })
 	for key, want := range map[string]any{
 		"adapter": "b", "era": "legacy", "route": "b/fast", "session": envoy["mcp.session.id"], "principal": envoy["mooring.principal.hash"],
 		"request_id": answer.Header.Get("X-Request-Id"),

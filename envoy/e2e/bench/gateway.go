@@ -23,7 +23,7 @@ type gateway struct {
 type observing struct {
 	// uncounted leaves out the log that metrics are made of.
 	uncounted bool
-	// lines makes Envoy write a line for each request.
+	// lines makes extproc write a line for each request.
 	lines bool
 	// traces is where spans are sent, of one in a hundred requests. Empty means the
 	// environment's choice.
@@ -31,15 +31,19 @@ type observing struct {
 }
 
 // plane are the arguments of the control plane.
-func (o observing) plane(s *stage, name string) []string {
-	var args []string
+func (o observing) plane() []string {
 	if o.uncounted {
-		args = append(args, "--uncounted")
+		return []string{"--uncounted"}
 	}
+	return nil
+}
+
+// extProc are those of the external processor.
+func (o observing) extProc(s *stage, name string) []string {
 	if o.lines {
-		args = append(args, "--access-log", s.path(name+"-access.log"))
+		return []string{"--access-log", s.path(name + "-access.log")}
 	}
-	return args
+	return nil
 }
 
 // environment is that of all parts. Nil means the process's own.
@@ -82,7 +86,7 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec,
 		"--adapters", path, "--auth", s.path(name + "-auth.yaml"),
 		"--session-jwks", s.path(name + "-session.jwks"), "--endpoint", s.backend.addr(),
 		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen,
-	}, o.plane(s, name)...)...)
+	}, o.plane()...)...)
 	plane.Env = o.environment()
 	if _, err := s.start(name+"-plane", plane); err != nil {
 		return nil, err
@@ -119,9 +123,9 @@ func (s *stage) startExtProc(name string, issuer *issuer, listen string, socket 
 	if out, err := exec.Command(s.program("extproc"), "make-key", "--session-keys", keys).CombinedOutput(); err != nil {
 		return part{}, fmt.Errorf("making a session key: %w: %s", err, out)
 	}
-	cmd := exec.Command(s.program("extproc"), "--socket", socket("extproc"), "--ops-socket", socket("extproc-ops"),
-		"--session-keys", keys, "--session-jwks", s.path(name+"-session.jwks"), "--public-url", "http://"+listen, "--listen", listen,
-		"--auth", auth, "--api-keys", s.path(name+"-api-keys"), "--log-level", "warn")
+	cmd := exec.Command(s.program("extproc"), append([]string{"--socket", socket("extproc"), "--ops-socket", socket("extproc-ops"),
+		"--session-keys", keys, "--session-jwks", s.path(name + "-session.jwks"), "--public-url", "http://" + listen, "--listen", listen,
+		"--auth", auth, "--api-keys", s.path(name + "-api-keys"), "--log-level", "warn"}, o.extProc(s, name)...)...)
 	cmd.Env = o.environment()
 	p, err := s.start(name+"-extproc", cmd)
 	if err != nil {

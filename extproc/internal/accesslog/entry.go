@@ -28,42 +28,53 @@ type Entry struct {
 	ID string
 	// Open says that the request has not ended: the rest is not complete.
 	Open bool
-	// Start is when it began, and Took how long it took.
-	Start time.Time
-	Took  time.Duration
+	// Start is when it began, and Took how long it took to the last byte of the
+	// answer, if there was one, and else to the end. Lasted is always to the end.
+	Start        time.Time
+	Took, Lasted time.Duration
 	// Source is the address of the client.
 	Source string
-	// Method is the HTTP method, or MethodUnknown.
-	Method string
+	// Method is the HTTP method, or MethodUnknown, and Written what the client
+	// wrote in its place.
+	Method, Written string
 	// Path is that of the request as it went on, without its query.
 	Path string
 	// Traceparent is the beginning of that header, as long as a trace needs.
 	Traceparent string
 	// Route is the name of the route that was taken.
 	Route string
-	// Upstream says that the request went on to a server.
-	Upstream bool
+	// Upstream is the address of the server that the request went on to.
+	Upstream string
 	// Status is the status of the answer; zero means that there was none. Details
 	// is Envoy's word for who gave it and why.
 	Status  uint32
 	Details string
 	// Flags are Envoy's short names of what went wrong, separated by commas.
 	Flags string
-	// Received and Sent are the bytes of heads and bodies.
-	Received, Sent uint64
+	// Received and Sent are the bytes of heads and bodies, and ReceivedBody and
+	// SentBody those of bodies alone.
+	Received, Sent, ReceivedBody, SentBody uint64
+	// Trace and Span are the ids of Envoy's span, zero where it made none.
+	Trace TraceID
+	Span  SpanID
 	// Judged is what the external processor told.
 	Judged contract.Judged
 	// Token is what the session's token said, where Envoy has verified one.
 	Token Token
 }
 
+// The ids of a span, as OpenTelemetry has them.
+type (
+	TraceID [16]byte
+	SpanID  [8]byte
+)
+
 // Token is what the log tells of the token of a session.
 type Token struct{ Session, Principal, Issuer, Subject string }
 
-// entryOf reads a line of the log, of a request that began at that time in
-// nanoseconds. It is false where the line is none.
-func entryOf(start uint64, line string) (Entry, bool) {
-	fields, ok := contract.SplitLog(valid(line))
+// entryOf reads a record of the log. It is false where its line is none.
+func entryOf(r record) (Entry, bool) {
+	fields, ok := contract.SplitLog(valid(r.line))
 	if !ok {
 		return Entry{}, false
 	}
@@ -75,17 +86,20 @@ func entryOf(start uint64, line string) (Entry, bool) {
 	size := func(f contract.LogField) uint64 { return numberOf(fields[f], sizeBits) }
 	e := Entry{
 		ID: text(contract.LogID), Open: fields[contract.LogKind] == contract.LogKindOpen,
-		Took: took(fields[contract.LogDuration], fields[contract.LogOpenFor]), Source: addressOf(fields[contract.LogSource]),
-		Method: methodOf(fields[contract.LogMethod]), Path: text(contract.LogPath),
-		Traceparent: text(contract.LogTraceparent), Route: text(contract.LogRoute),
-		Upstream: fields[contract.LogUpstream] != contract.LogAbsent,
-		Status:   uint32(numberOf(fields[contract.LogStatus], 32)), Details: text(contract.LogDetails), Flags: text(contract.LogFlags),
-		Received: size(contract.LogRequestHead) + size(contract.LogRequestBody),
-		Sent:     size(contract.LogResponseHead) + size(contract.LogResponseBody),
-		Judged:   judged, Token: tokenOf(fields),
+		Took: time.Duration(numberOf(fields[contract.LogDuration], timeBits)), Source: addressOf(fields[contract.LogSource]),
+		Lasted: time.Duration(numberOf(fields[contract.LogOpenFor], timeBits-20)) * time.Millisecond,
+		Method: methodOf(fields[contract.LogMethod]), Written: text(contract.LogMethod), Path: text(contract.LogPath),
+		Traceparent: text(contract.LogTraceparent), Route: text(contract.LogRoute), Upstream: text(contract.LogUpstream),
+		Status: uint32(numberOf(fields[contract.LogStatus], 32)), Details: text(contract.LogDetails), Flags: text(contract.LogFlags),
+		ReceivedBody: size(contract.LogRequestBody), SentBody: size(contract.LogResponseBody),
+		Judged: judged, Token: tokenOf(fields), Trace: r.trace, Span: r.span,
 	}
-	if start > 0 {
-		e.Start = time.Unix(0, int64(start)).UTC()
+	e.Received, e.Sent = size(contract.LogRequestHead)+e.ReceivedBody, size(contract.LogResponseHead)+e.SentBody
+	if e.Took == 0 {
+		e.Took = e.Lasted
+	}
+	if r.start > 0 {
+		e.Start = time.Unix(0, int64(r.start)).UTC()
 	}
 	return e, true
 }
@@ -116,15 +130,6 @@ func tokenOf(fields [contract.LogFieldCount]string) Token {
 		Session: session, Principal: known(fields[contract.LogTokenPrincipal]),
 		Issuer: known(fields[contract.LogTokenIssuer]), Subject: strings.Clone(fields[contract.LogTokenSubject]),
 	}
-}
-
-// took is the time to the last byte of the answer, in nanoseconds, or where there
-// was none to the end, in milliseconds.
-func took(answered, ended string) time.Duration {
-	if known := numberOf(answered, timeBits); known > 0 {
-		return time.Duration(known)
-	}
-	return time.Duration(numberOf(ended, timeBits-20)) * time.Millisecond
 }
 
 // numberOf is zero for what is no number of so many bits.

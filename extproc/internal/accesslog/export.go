@@ -19,6 +19,8 @@ const (
 	scopeRecord    protowire.Number = 2
 	recordStart    protowire.Number = 1
 	recordBody     protowire.Number = 5
+	recordTrace    protowire.Number = 9
+	recordSpan     protowire.Number = 10
 	bodyText       protowire.Number = 1
 )
 
@@ -47,12 +49,12 @@ func logsService() *grpc.ServiceDesc {
 // Envoy counts.
 func (s *Server) Export(message []byte) (*logsservicev1.ExportLogsServiceResponse, error) {
 	rejected := int64(0)
-	ok := within(message, []protowire.Number{exportResource, resourceScope, scopeRecord}, func(record []byte) bool {
-		start, line, ok := recordOf(record)
+	ok := within(message, []protowire.Number{exportResource, resourceScope, scopeRecord}, func(message []byte) bool {
+		r, ok := recordOf(message)
 		if !ok {
 			return false
 		}
-		entry, ok := entryOf(start, line)
+		entry, ok := entryOf(r)
 		if !ok {
 			rejected++
 			return true
@@ -81,23 +83,36 @@ func within(message []byte, path []protowire.Number, do func([]byte) bool) bool 
 	})
 }
 
-// recordOf is the time, in nanoseconds, and the text of a record.
-func recordOf(record []byte) (start uint64, line string, ok bool) {
-	ok = eachField(record, func(number protowire.Number, kind protowire.Type, value []byte) bool {
+// record is what a record of an export has: the line of a request and, which Envoy
+// adds by itself, when it began, in nanoseconds, and the ids of its span.
+type record struct {
+	start uint64
+	line  string
+	trace TraceID
+	span  SpanID
+}
+
+// recordOf reads a record. It is false where that cannot be read.
+func recordOf(message []byte) (r record, ok bool) {
+	ok = eachField(message, func(number protowire.Number, kind protowire.Type, value []byte) bool {
 		switch {
 		case number == recordStart && kind == protowire.Fixed64Type:
-			start, _ = protowire.ConsumeFixed64(value)
+			r.start, _ = protowire.ConsumeFixed64(value)
+		case number == recordTrace && kind == protowire.BytesType:
+			copy(r.trace[:], value)
+		case number == recordSpan && kind == protowire.BytesType:
+			copy(r.span[:], value)
 		case number == recordBody && kind == protowire.BytesType:
 			return eachField(value, func(number protowire.Number, kind protowire.Type, value []byte) bool {
 				if number == bodyText && kind == protowire.BytesType {
-					line = string(value)
+					r.line = string(value)
 				}
 				return true
 			})
 		}
 		return true
 	})
-	return start, line, ok
+	return r, ok
 }
 
 // eachField calls do for each field of a message. Of fields that have a length,

@@ -37,13 +37,22 @@ func line(known map[contract.LogField]string) string {
 
 const start = 1767323045_000000001
 
+// The ids of Envoy's span.
+var (
+	trace = accesslog.TraceID{1, 15: 2}
+	span  = accesslog.SpanID{3, 7: 4}
+)
+
 // export is a message with these lines, as Envoy builds it.
 func export(lines ...string) []byte {
 	records := make([]*logsv1.LogRecord, len(lines))
 	for i, text := range lines {
 		// What is no UTF-8 could not be encoded.
 		hole := strings.Repeat("#", len(text))
-		records[i] = &logsv1.LogRecord{TimeUnixNano: start, Body: &commonv1.AnyValue{Value: &commonv1.AnyValue_StringValue{StringValue: hole}}}
+		records[i] = &logsv1.LogRecord{
+			TimeUnixNano: start, TraceId: trace[:], SpanId: span[:],
+			Body: &commonv1.AnyValue{Value: &commonv1.AnyValue_StringValue{StringValue: hole}},
+		}
 	}
 	message, err := proto.MarshalOptions{Deterministic: true}.Marshal(&logsservicev1.ExportLogsServiceRequest{
 		ResourceLogs: []*logsv1.ResourceLogs{{ScopeLogs: []*logsv1.ScopeLogs{{LogRecords: records}}}},
@@ -123,9 +132,9 @@ func TestAllOfALine(t *testing.T) {
 		t.Fatalf("%d of %d fields are tried", len(known), contract.LogFieldCount)
 	}
 	whole := accesslog.Entry{
-		ID: "r1", Start: time.Unix(0, start).UTC(), Took: 1500, Source: "192.0.2.1", Method: "POST", Path: "/mcp",
-		Traceparent: "00-t", Route: "a/session", Upstream: true, Status: 200, Details: "via_upstream", Flags: "DC,UF",
-		Received: 30, Sent: 7, Judged: judged,
+		ID: "r1", Start: time.Unix(0, start).UTC(), Took: 1500, Lasted: 9 * time.Millisecond, Source: "192.0.2.1", Method: "POST", Written: "POST",
+		Path: "/mcp", Traceparent: "00-t", Route: "a/session", Upstream: "/run/a.sock", Status: 200, Details: "via_upstream", Flags: "DC,UF",
+		Received: 30, Sent: 7, ReceivedBody: 20, SentBody: 4, Judged: judged, Trace: trace, Span: span,
 		Token: accesslog.Token{Session: "h", Principal: "p", Issuer: "i", Subject: "ann"},
 	}
 	e := newExporter(t)
@@ -143,7 +152,7 @@ func TestAllOfALine(t *testing.T) {
 		if _, err := e.send(export(line(known))); err != nil || len(e.requests.told) != 1 {
 			t.Fatalf("field %d: %v, error %v", field, e.requests.told, err)
 		}
-		if same := cmp.Equal(whole, e.requests.told[0]); same != (field == contract.LogKind || field == contract.LogOpenFor) {
+		if same := cmp.Equal(whole, e.requests.told[0]); same != (field == contract.LogKind) {
 			t.Errorf("without field %d the entry is %+v", field, e.requests.told[0])
 		}
 		known[field] = text
@@ -160,8 +169,8 @@ func TestOddLines(t *testing.T) {
 		"no UTF-8": {map[contract.LogField]string{contract.LogID: "\xff", contract.LogPath: "/\xff\xfeü\xc3", contract.LogTraceparent: "00-\xff\t"},
 			accesslog.Entry{ID: "!", Path: "/!!ü!", Traceparent: "00-!\t"}},
 		"still open":               {map[contract.LogField]string{contract.LogKind: "DownstreamPeriodic"}, accesslog.Entry{Open: true}},
-		"no byte of an answer":     {map[contract.LogField]string{contract.LogOpenFor: "7"}, accesslog.Entry{Took: 7 * time.Millisecond}},
-		"a method of nobody":       {map[contract.LogField]string{contract.LogMethod: "PROPFIND"}, accesslog.Entry{}},
+		"no byte of an answer":     {map[contract.LogField]string{contract.LogOpenFor: "7"}, accesslog.Entry{Took: 7 * time.Millisecond, Lasted: 7 * time.Millisecond}},
+		"a method of nobody":       {map[contract.LogField]string{contract.LogMethod: "PROPFIND"}, accesslog.Entry{Written: "PROPFIND"}},
 		"no numbers":               {map[contract.LogField]string{contract.LogStatus: "-1", contract.LogRequestHead: "x", contract.LogDuration: "1e9"}, accesslog.Entry{}},
 		"numbers that are too big": {map[contract.LogField]string{contract.LogStatus: "4294967296", contract.LogOpenFor: "9223372036854775807"}, accesslog.Entry{}},
 		"a Unix socket":            {map[contract.LogField]string{contract.LogSource: "/run/client"}, accesslog.Entry{}},
@@ -172,7 +181,7 @@ func TestOddLines(t *testing.T) {
 		"a subject that is two": {map[contract.LogField]string{contract.LogTokenSession: "h", contract.LogTokenSubject: "ann\x1fbob"},
 			accesslog.Entry{Token: accesslog.Token{Session: "h", Subject: "ann\x1fbob"}}},
 	} {
-		tt.want.Start = time.Unix(0, start).UTC()
+		tt.want.Start, tt.want.Trace, tt.want.Span = time.Unix(0, start).UTC(), trace, span
 		if tt.want.Method == "" {
 			tt.want.Method = accesslog.MethodUnknown
 		}
@@ -206,7 +215,7 @@ func TestWhatIsNoLine(t *testing.T) {
 // TestWhatEnvoyLetPass: what is known then is in the session's token, which
 // counts only where the request went on.
 func TestWhatEnvoyLetPass(t *testing.T) {
-	fast := func(upstream bool) *accesslog.Entry {
+	fast := func(upstream string) *accesslog.Entry {
 		return &accesslog.Entry{
 			Route: "a/" + string(contract.RouteFast), Upstream: upstream,
 			Token: accesslog.Token{Issuer: "i", Subject: "ann", Session: "h", Principal: "p"},
@@ -216,8 +225,8 @@ func TestWhatEnvoyLetPass(t *testing.T) {
 		entry *accesslog.Entry
 		want  accesslog.Known
 	}{
-		"it went on": {fast(true), accesslog.Known{Adapter: "a", Era: "legacy", Session: "h", Principal: "p", Who: "i|ann", Passed: true}},
-		"it did not": {fast(false), accesslog.Known{Adapter: "a"}},
+		"it went on": {fast("/run/a.sock"), accesslog.Known{Adapter: "a", Era: "legacy", Session: "h", Principal: "p", Who: "i|ann", Passed: true}},
+		"it did not": {fast(""), accesslog.Known{Adapter: "a"}},
 	} {
 		if got, is := accesslog.KnownOf(tt.entry); got != tt.want || !is {
 			t.Errorf("%s: %+v, %v", name, got, is)

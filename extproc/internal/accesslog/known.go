@@ -37,7 +37,7 @@ func KnownOf(entry *Entry) (Known, bool) {
 		return Known{}, isEndpoint(entry.Path)
 	}
 	judged := entry.Judged
-	if route == string(contract.RouteFast) && judged.Verdict == "" && entry.Upstream {
+	if route == string(contract.RouteFast) && judged.Verdict == "" && entry.Upstream != "" {
 		// It went on to a server, and nobody judged it.
 		return passedWith(adapter, entry.Token), true
 	}

@@ -391,12 +391,12 @@ func FuzzRead(f *testing.F) {
 func TestRequestsThatEnvoyLetPass(t *testing.T) {
 	for name, c := range map[string]struct {
 		verdict  string
-		upstream bool
+		upstream string
 		want     record
 	}{
-		"passed":           {"", true, record{era: "legacy", session: "s", method: labelUnseen}},
-		"ended in Envoy":   {"", false, record{era: labelUnknown, method: labelUnseen}},
-		"judged and alive": {"allow", true, record{era: labelUnknown, method: labelResponse}},
+		"passed":           {"", "192.0.2.9:80", record{era: "legacy", session: "s", method: labelUnseen}},
+		"ended in Envoy":   {"", "", record{era: labelUnknown, method: labelUnseen}},
+		"judged and alive": {"allow", "192.0.2.9:80", record{era: labelUnknown, method: labelResponse}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entry := asked{route: "a/fast", path: "/mcp", http: http.MethodPost, verdict: c.verdict, code: 200}.entry()

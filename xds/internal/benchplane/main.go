@@ -39,7 +39,6 @@ type Config struct {
 	ADSSocket string `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket for Envoy's discovery."`
 	Listen    string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves MCP."`
 	OpsListen string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves metrics."`
-	AccessLog string `placeholder:"FILE" help:"File to which Envoy adds a line for each request (none)."`
 	Uncounted bool   `help:"Leave out what metrics are made of."`
 }
 
@@ -63,7 +62,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	translator, err := translate.New(translate.Settings{
-		Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Traces: traces, AccessLog: cfg.AccessLog, Uncounted: cfg.Uncounted,
+		Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Traces: traces, Uncounted: cfg.Uncounted,
 	})
 	if err != nil {
 		return err

@@ -10,8 +10,7 @@ import (
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
-// found is how Envoy's own lines and spans come to know what was found out of a
-// request. The zero value is for a gateway whose external processor sees every
+// found is how Envoy's spans come to know what was found out of a request. The zero value is for a gateway whose external processor sees every
 // one.
 type found struct{ fast bool }
 

@@ -46,9 +46,6 @@ func publicListener(r resolved) *listenerv3.Listener {
 	if r.counted {
 		hcm.AccessLog = append(hcm.AccessLog, allRequests())
 	}
-	if r.log != "" {
-		hcm.AccessLog = append(hcm.AccessLog, requestLines(r.log, found{r.fast}))
-	}
 	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 		ConfigSource: adsSource(), RouteConfigName: contract.RoutesPublic,

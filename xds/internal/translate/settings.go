@@ -34,9 +34,6 @@ type Settings struct {
 	// Fast lets Envoy serve by itself what it can, of adapters with inspection
 	// session. False means that the external processor judges every request.
 	Fast bool
-	// AccessLog is the file that Envoy adds a line to for each request; - is its
-	// standard output. Empty means none.
-	AccessLog string
 	// Pods says that the servers are pods, whose machines may vanish without a
 	// word. False means that they are on this machine.
 	Pods bool
@@ -104,7 +101,6 @@ type resolved struct {
 	fast    bool
 	pods    bool
 	traces  otlp.Settings
-	log     string
 	counted bool
 }
 
@@ -151,7 +147,6 @@ func (s Settings) resolve() (resolved, error) {
 		fast:     s.Fast,
 		pods:     s.Pods,
 		traces:   s.Traces,
-		log:      s.AccessLog,
 		counted:  !s.Uncounted,
 	}, nil
 }

@@ -66,7 +66,7 @@ type Translator struct {
 	address authn.Address
 	fast    bool
 	pods    bool
-	// tells says that Envoy writes lines or makes spans of requests.
+	// tells says that Envoy makes spans of requests.
 	tells     bool
 	listeners []*listenerv3.Listener
 	// clusters are those that are no adapter's.
@@ -80,7 +80,7 @@ func New(s Settings) (*Translator, error) {
 		return nil, err
 	}
 	t := &Translator{
-		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, tells: r.traces.On() || r.log != "",
+		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, tells: r.traces.On(),
 	}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {

@@ -76,6 +76,9 @@
   {{- if .Values.extproc.audit }}
   - --audit=-
   {{- end }}
+  {{- if .Values.extproc.accessLog }}
+  - --access-log=-
+  {{- end }}
   {{- if include "mooring.identified" . }}
   - --auth=/etc/mooring/auth/auth.yaml
   - --api-keys=/var/lib/mooring/apikeys.json

@@ -21,9 +21,6 @@
   {{- if .Values.xds.audit }}
   - --audit=-
   {{- end }}
-  {{- if .Values.xds.accessLog }}
-  - --access-log=-
-  {{- end }}
   {{- if include "mooring.identified" . }}
   - --auth=/etc/mooring/auth/auth.yaml
   {{- end }}
