@@ -189,6 +189,8 @@ func controlPlane() Dashboard {
 		Panels: []Panel{
 			{Title: "Configuration lag", Unit: "s", Help: "How long the adapter that has waited longest is without its current configuration in Envoy.",
 				Queries: []Query{{"max(mooring_xds_unprogrammed_seconds)", ""}}},
+			{Title: "From a change to all Envoys", Unit: "s", Help: "Changes that were refused are not in it.",
+				Queries: []Query{{quantile("0.5", "mooring_xds_programming_seconds", "", "le"), "p50"}, {quantile("0.99", "mooring_xds_programming_seconds", "", "le"), "p99"}}},
 			{Title: "Envoys connected", Kind: "stat", Unit: "short", Queries: []Query{{"sum(envoy_control_plane_connected_state)", ""}}},
 			{Title: "Refused (NACK) in this hour", Kind: "stat", Unit: "short", Queries: []Query{{`sum(increase(mooring_xds_acks_total{result="nack"}[1h]))`, ""}}},
 			{Title: "Envoy's answers", Unit: "ops", Queries: []Query{{rate("mooring_xds_acks_total", "", "type, result"), "{{type}} {{result}}"}}},
