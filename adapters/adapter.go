@@ -94,7 +94,8 @@ type Revision string
 
 // Instance is one running replica of an adapter as its Deployer sees it.
 type Instance struct {
-	// ID is unique over all instances that ever were.
+	// ID is unique over all instances that ever were. Empty for a replica that
+	// could not be made.
 	ID string
 	// Ordinal is the replica's place, from 0: the `instance=N` of logs. An
 	// instance that drains keeps its ordinal beside its successor's.

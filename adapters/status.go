@@ -46,7 +46,7 @@ func (s *Service) Status(a Adapter) Status {
 			status.ReadyReplicas++
 			status.AvailableReplicas++
 		}
-		if instance.TemplateHash == hash && instance.State != InstanceDraining {
+		if instance.ID != "" && instance.TemplateHash == hash && instance.State != InstanceDraining {
 			status.UpdatedReplicas++
 		}
 	}

@@ -23,13 +23,14 @@ func statusTests() map[string]statusTest {
 	later := at.Add(time.Minute)
 	hash := valid().TemplateHash()
 	ready := func(ordinal int, hash string, since time.Time) adapters.Instance {
-		return adapters.Instance{Ordinal: ordinal, State: adapters.InstanceReady, Since: since, TemplateHash: hash}
+		return adapters.Instance{ID: "x", Ordinal: ordinal, State: adapters.InstanceReady, Since: since, TemplateHash: hash}
 	}
 	failed := adapters.Instance{
-		Ordinal: 1, State: adapters.InstanceFailed, Since: later, TemplateHash: hash,
+		ID: "y", Ordinal: 1, State: adapters.InstanceFailed, Since: later, TemplateHash: hash,
 		Reason: "CommandExited", Message: "npx ended with exit code 1: no such package.", Restarts: 3,
 	}
-	starting := adapters.Instance{Ordinal: 0, State: adapters.InstanceStarting, Since: at, TemplateHash: hash}
+	starting := adapters.Instance{ID: "z", Ordinal: 0, State: adapters.InstanceStarting, Since: at, TemplateHash: hash}
+	notMade := adapters.Instance{Ordinal: 1, State: adapters.InstanceFailed, Since: later, TemplateHash: hash, Reason: "FailedCreate", Message: "No."}
 	draining := adapters.Instance{Ordinal: 0, State: adapters.InstanceDraining, Since: at, TemplateHash: "old"}
 	return map[string]statusTest{
 		"none wanted": {
@@ -56,6 +57,10 @@ func statusTests() map[string]statusTest {
 		"one of two": {
 			2, []adapters.Instance{ready(0, hash, at), failed}, 1, 2, 1,
 			"Degraded: 1 of 2 replicas ready; instance 1: CommandExited: npx ended with exit code 1: no such package.",
+			adapters.Condition{Status: "True", Reason: "ReplicaReady", Message: "At least one replica serves.", LastTransitionTime: at},
+		},
+		"not made": {
+			2, []adapters.Instance{ready(0, hash, at), notMade}, 1, 1, 1, "Degraded: 1 of 2 replicas ready; instance 1: FailedCreate: No.",
 			adapters.Condition{Status: "True", Reason: "ReplicaReady", Message: "At least one replica serves.", LastTransitionTime: at},
 		},
 		"rolling": {

@@ -39,13 +39,13 @@ func (runByCluster) Run(ctx context.Context) error {
 
 // addDeployer makes c say, and while it leads do, what runs.
 func (c *Cluster) addDeployer() error {
-	logs, err := kubernetes.NewForConfigAndClient(c.objects.GetConfig(), c.objects.GetHTTPClient())
+	api, err := kubernetes.NewForConfigAndClient(c.objects.GetConfig(), c.objects.GetHTTPClient())
 	if err != nil {
-		return fmt.Errorf("preparing to read logs: %w", err)
+		return fmt.Errorf("preparing to read logs and events: %w", err)
 	}
 	var reconciler *reconcile.Reconciler
 	c.deployer = deploy.New(deploy.Config{
-		Cache: c.objects.GetCache(), Logs: logs, Namespace: c.cfg.Namespace, Store: c.store, Settings: c.cfg.Settings, Log: c.cfg.Log,
+		Cache: c.objects.GetCache(), API: api, Namespace: c.cfg.Namespace, Store: c.store, Settings: c.cfg.Settings, Log: c.cfg.Log,
 		Touch: func(names []string) { reconciler.Touch(names) },
 	})
 	reconciler = reconcile.New(reconcile.Config{

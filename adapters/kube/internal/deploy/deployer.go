@@ -6,23 +6,20 @@ package deploy
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/kubernetes"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/instances"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/settings"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/warnings"
 )
 
 // Changes are gathered for settle before they are looked at, since one event often
@@ -35,11 +32,11 @@ const (
 
 // Config is what a Deployer works with. All but Touch and Log are required.
 type Config struct {
-	// Cache has the pods and the EndpointSlices of Namespace. Somebody else runs
-	// it.
+	// Cache has the pods, EndpointSlices and StatefulSets of Namespace. Somebody
+	// else runs it.
 	Cache cache.Cache
-	// Logs is asked for the logs of pods.
-	Logs kubernetes.Interface
+	// API is asked for the logs of pods, and for events.
+	API kubernetes.Interface
 	// Namespace is that of the adapters.
 	Namespace string
 	// Store has the adapters, and their secrets, which no message shows.
@@ -56,11 +53,12 @@ type Config struct {
 // Deployer says what runs in a namespace.
 type Deployer struct {
 	cfg       Config
-	own       adapters.Notifier // pods, slices and answers
+	own       adapters.Notifier // pods, slices, sets, answers and warnings
 	listeners adapters.Notifier // instances
 	snapshot  atomic.Pointer[map[adapters.UID][]adapters.Instance]
 	known     chan struct{}
 	asker     *asker
+	warned    *warnings.Book
 	masks     *masks
 
 	// names are those of the adapters of snapshot. They belong to Run.
@@ -76,6 +74,7 @@ func New(cfg Config) *Deployer {
 	}
 	d := &Deployer{cfg: cfg, known: make(chan struct{}), masks: &masks{store: cfg.Store}}
 	d.asker = newAsker(d.own.Notify)
+	d.warned = warnings.NewBook(cfg.API, cfg.Namespace, d.own.Notify)
 	d.snapshot.Store(&map[adapters.UID][]adapters.Instance{})
 	return d
 }
@@ -122,6 +121,9 @@ func (d *Deployer) Run(ctx context.Context) error {
 		return nil // ctx has ended
 	}
 	defer d.asker.wait()
+	var reading sync.WaitGroup
+	reading.Go(func() { d.warned.Run(ctx) })
+	defer reading.Wait()
 	stored := d.cfg.Store.Changes(ctx)
 	for {
 		began := time.Now()
@@ -134,6 +136,7 @@ func (d *Deployer) Run(ctx context.Context) error {
 		case <-stored:
 			d.masks.forget()
 		case <-d.asker.due():
+		case <-d.warned.Due():
 		}
 		select {
 		case <-ctx.Done():
@@ -156,36 +159,6 @@ func (d *Deployer) lookOrLog(ctx context.Context) {
 	}
 }
 
-// listen makes changes of what instances are made of known.
-func (d *Deployer) listen(ctx context.Context) (remove func(), err error) {
-	var removers []func()
-	remove = func() {
-		for _, r := range removers {
-			r()
-		}
-	}
-	tell := toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { d.own.Notify() },
-		UpdateFunc: func(any, any) { d.own.Notify() },
-		DeleteFunc: func(any) { d.own.Notify() },
-	}
-	for _, kind := range []client.Object{&corev1.Pod{}, &discoveryv1.EndpointSlice{}} {
-		informer, err := d.cfg.Cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
-		if err != nil {
-			remove()
-			return nil, fmt.Errorf("watching %T: %w", kind, err)
-		}
-		registration, err := informer.AddEventHandler(tell)
-		if err != nil {
-			remove()
-			return nil, fmt.Errorf("watching %T: %w", kind, err)
-		}
-		// It fails only where the informer has ended, and the handler with it.
-		removers = append(removers, func() { _ = informer.RemoveEventHandler(registration) })
-	}
-	return remove, nil
-}
-
 // look makes the snapshot anew, and tells who listens when it is another.
 func (d *Deployer) look(ctx context.Context) error {
 	world, err := d.world(ctx)
@@ -196,7 +169,7 @@ func (d *Deployer) look(ctx context.Context) error {
 	world.Answers = d.asker.answers()
 	world.Conceal = func(id adapters.UID, text string) string { return d.masks.of(ctx, id).String(text) }
 	next := instances.Of(world)
-	before, names := *d.snapshot.Load(), namesIn(world.Pods)
+	before, names := *d.snapshot.Load(), namesIn(world)
 	var touched []string
 	for id, name := range names {
 		if !reflect.DeepEqual(next[id], before[id]) {
@@ -220,35 +193,17 @@ func (d *Deployer) look(ctx context.Context) error {
 	return nil
 }
 
-// namesIn are the names of the adapters that the pods are of.
-func namesIn(pods []*corev1.Pod) map[adapters.UID]string {
+// namesIn are the names of the adapters that have instances.
+func namesIn(world instances.World) map[adapters.UID]string {
 	names := map[adapters.UID]string{}
-	for _, pod := range pods {
-		names[adapters.UID(pod.Labels[objects.LabelUID])] = pod.Labels[objects.LabelAdapter]
+	add := func(labels map[string]string) {
+		names[adapters.UID(labels[objects.LabelUID])] = labels[objects.LabelAdapter]
+	}
+	for _, pod := range world.Pods {
+		add(pod.Labels)
+	}
+	for _, set := range world.Sets {
+		add(set.Labels)
 	}
 	return names
-}
-
-// world is what the cache has. Its objects are the cache's own, and are only
-// read.
-func (d *Deployer) world(ctx context.Context) (instances.World, error) {
-	options := []client.ListOption{
-		client.InNamespace(d.cfg.Namespace), client.MatchingLabels{objects.LabelManagedBy: objects.ManagedBy}, client.UnsafeDisableDeepCopy,
-	}
-	var pods corev1.PodList
-	if err := d.cfg.Cache.List(ctx, &pods, options...); err != nil {
-		return instances.World{}, fmt.Errorf("listing pods: %w", err)
-	}
-	var slices discoveryv1.EndpointSliceList
-	if err := d.cfg.Cache.List(ctx, &slices, options...); err != nil {
-		return instances.World{}, fmt.Errorf("listing endpoint slices: %w", err)
-	}
-	var w instances.World
-	for i := range pods.Items {
-		w.Pods = append(w.Pods, &pods.Items[i])
-	}
-	for i := range slices.Items {
-		w.Slices = append(w.Slices, &slices.Items[i])
-	}
-	return w, nil
 }

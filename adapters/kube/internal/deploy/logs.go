@@ -134,7 +134,7 @@ func (r *reader) text(ctx context.Context, pod *corev1.Pod, lines int, previous 
 // open opens the log of the pod's server, nil where it has none.
 func (r *reader) open(ctx context.Context, pod *corev1.Pod, options corev1.PodLogOptions) (io.ReadCloser, error) {
 	options.Container = objects.Container
-	stream, err := r.d.cfg.Logs.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &options).Stream(ctx)
+	stream, err := r.d.cfg.API.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &options).Stream(ctx)
 	switch {
 	case err == nil:
 		return stream, nil

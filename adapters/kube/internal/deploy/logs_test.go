@@ -71,7 +71,7 @@ func logsOf(t *testing.T, known *pods, handler http.HandlerFunc) *Deployer {
 	if err != nil || a.ID != "id" {
 		t.Fatal(a, err)
 	}
-	return New(Config{Cache: known, Logs: api, Namespace: "ns", Store: store})
+	return New(Config{Cache: known, API: api, Namespace: "ns", Store: store})
 }
 
 func TestLogs(t *testing.T) {

@@ -10,12 +10,14 @@ import (
 	"strconv"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/warnings"
 )
 
 // Answer is what a bridge says of itself.
@@ -37,13 +39,17 @@ type World struct {
 	Slices []*discoveryv1.EndpointSlice
 	// Answers are what bridges said, by the UID of their pods.
 	Answers map[types.UID]Answer
+	// Sets are the StatefulSets that Warnings are about. Others do not matter.
+	Sets []*appsv1.StatefulSet
+	// Warnings are what Kubernetes warns of and what still stands, the newest first.
+	Warnings map[warnings.About][]warnings.Warning
 	// Conceal takes secrets out of what the servers of an adapter said. Nil takes
 	// out nothing.
 	Conceal func(adapters.UID, string) string
 }
 
 // Of are the instances of each adapter, in order of ordinal; of two with the same
-// the older comes first.
+// the older comes first. Replicas that Kubernetes cannot make are among them.
 func Of(w World) map[adapters.UID][]adapters.Instance {
 	ready := readyIn(w.Slices)
 	type row struct {
@@ -51,21 +57,30 @@ func Of(w World) map[adapters.UID][]adapters.Instance {
 		born time.Time
 	}
 	rows := map[adapters.UID][]row{}
-	for _, pod := range w.Pods {
-		id := adapters.UID(pod.Labels[objects.LabelUID])
-		answer, answered := w.Answers[pod.UID]
-		v := view{pod: pod, listed: ready[pod.UID]}
-		if answered {
-			v.answer = &answer
-		}
-		instance, ok := v.instance()
-		if !ok || id == "" {
-			continue
+	add := func(id adapters.UID, instance adapters.Instance, born time.Time) {
+		if id == "" {
+			return
 		}
 		if w.Conceal != nil && instance.Message != "" {
 			instance.Message = w.Conceal(id, instance.Message)
 		}
-		rows[id] = append(rows[id], row{instance, pod.CreationTimestamp.Time})
+		rows[id] = append(rows[id], row{instance, born})
+	}
+	for _, pod := range w.Pods {
+		id := adapters.UID(pod.Labels[objects.LabelUID])
+		answer, answered := w.Answers[pod.UID]
+		v := view{pod: pod, listed: ready[pod.UID], warnings: w.Warnings}
+		if answered {
+			v.answer = &answer
+		}
+		if instance, ok := v.instance(); ok {
+			add(id, instance, pod.CreationTimestamp.Time)
+		}
+	}
+	for _, set := range w.Sets {
+		for _, instance := range w.NotMade(set) {
+			add(adapters.UID(set.Labels[objects.LabelUID]), instance, instance.Since)
+		}
 	}
 	all := make(map[adapters.UID][]adapters.Instance, len(rows))
 	for id, list := range rows {
@@ -100,6 +115,8 @@ type view struct {
 	listed bool
 	// answer is what its bridge said, nil where it has not.
 	answer *Answer
+	// warnings are those about all objects.
+	warnings map[warnings.About][]warnings.Warning
 }
 
 // instance is what the pod means, unless it is no replica any more.

@@ -66,7 +66,7 @@ func (v view) state() (s state, ok bool) {
 func (v view) unready() state {
 	pod := v.pod
 	if c := objects.Condition(pod, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
-		return state{adapters.InstanceStarting, c.Reason, sentence(c.Message), c.LastTransitionTime.Time}
+		return state{adapters.InstanceStarting, c.Reason, sentence(c.Message) + v.claims(), c.LastTransitionTime.Time}
 	}
 	for _, c := range pod.Status.InitContainerStatuses {
 		if c.State.Waiting != nil && !patient(c.State.Waiting.Reason) {
@@ -76,7 +76,7 @@ func (v view) unready() state {
 	c := serverOf(pod)
 	switch {
 	case c == nil || c.State.Waiting != nil && patient(c.State.Waiting.Reason):
-		return v.starting("The pod is being started.")
+		return v.created()
 	case c.State.Waiting != nil:
 		return v.waiting(*c)
 	case c.State.Terminated != nil:
@@ -87,9 +87,9 @@ func (v view) unready() state {
 	case objects.IsReady(pod):
 		return v.starting("The pod is ready, and is about to be announced.")
 	case c.Started != nil && !*c.Started:
-		return state{adapters.InstanceStarting, ReasonNotStarted, v.again("The server runs, and its startup probe does not succeed yet."), readySince(pod)}
+		return state{adapters.InstanceStarting, ReasonNotStarted, v.again(joined("The server runs, and its startup probe does not succeed yet.", v.probed())), readySince(pod)}
 	default:
-		return state{adapters.InstanceStarting, ReasonNotReady, v.again("The server runs, and its readiness probe does not succeed."), readySince(pod)}
+		return state{adapters.InstanceStarting, ReasonNotReady, v.again(joined("The server runs, and its readiness probe does not succeed.", v.probed())), readySince(pod)}
 	}
 }
 
@@ -102,21 +102,33 @@ func (v view) starting(message string) state {
 	return state{adapters.InstanceStarting, ReasonStarting, v.again(message), readySince(v.pod)}
 }
 
+// created is for a pod of which nothing runs yet, and nothing is wrong but what
+// Kubernetes may warn of.
+func (v view) created() state {
+	if w, found := v.hindrance(); found {
+		return state{adapters.InstanceStarting, w.Reason, v.again(sentence(w.Message)), w.First}
+	}
+	return v.starting("The pod is being started.")
+}
+
 // again adds how the server ended before, where it did.
 func (v view) again(message string) string {
 	c := serverOf(v.pod)
 	if c == nil || c.LastTerminationState.Terminated == nil {
 		return message
 	}
-	return message + " " + ended(c.LastTerminationState.Terminated)
+	return joined(message, ended(c.LastTerminationState.Terminated))
 }
+
+// joined is both, of which either may be empty.
+func joined(first, second string) string { return strings.TrimSpace(first + " " + second) }
 
 // waiting is for a container that something is wrong with: its image, its
 // settings, or that it keeps ending.
 func (v view) waiting(c corev1.ContainerStatus) state {
 	reason, message := c.State.Waiting.Reason, sentence(c.State.Waiting.Message)
 	if last := c.LastTerminationState.Terminated; last != nil {
-		message = strings.TrimSpace(message + " " + ended(last))
+		message = joined(message, ended(last))
 	}
 	return state{adapters.InstanceFailed, reason, message, readySince(v.pod)}
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/instances"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
@@ -37,7 +38,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.MCPAdapter, a 
 	said := r.cfg.Status(a)
 	next := object.Status.DeepCopy()
 	next.ObservedGeneration = object.Generation
-	next.Replicas = int32(len(said.Instances))
+	next.Replicas = int32(instances.Made(said.Instances))
 	next.ReadyReplicas = int32(said.ReadyReplicas)
 	next.UpdatedReplicas = int32(said.UpdatedReplicas)
 	next.AvailableReplicas = int32(said.AvailableReplicas)
