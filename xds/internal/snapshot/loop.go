@@ -29,9 +29,6 @@ const (
 	retryAfter = time.Second
 	// trialInterval is how often to look whether the next trial may begin.
 	trialInterval = 50 * time.Millisecond
-	// adoption is how long to wait, at the start, for instances that may have
-	// served before it.
-	adoption = 3 * time.Second
 )
 
 // Lister keeps adapters: the part of adapters.Store that is needed here.
@@ -85,6 +82,8 @@ type Loop struct {
 	started time.Time
 	// last are the rows of the last round. Only Run uses them.
 	last map[adapters.UID]*row
+	// toolsAfter is when names of tools may change routes again. Only Run uses it.
+	toolsAfter time.Time
 	// press makes revisions. Only Run uses it.
 	press press
 	// changes tells of every change of state.
@@ -142,9 +141,13 @@ func (l *Loop) Run(ctx context.Context) error {
 	for {
 		var retry <-chan time.Time
 		began := time.Now()
-		if err := l.round(ctx, seen); err != nil && ctx.Err() == nil {
+		wait, err := l.round(ctx, seen)
+		if err != nil && ctx.Err() == nil {
 			l.config.Log.Error("configuration not updated", "error", err)
-			retry = time.After(retryAfter)
+			wait = retryAfter
+		}
+		if wait > 0 {
+			retry = time.After(wait)
 		}
 		if seen = began; !changed.drain() {
 			if !l.await(ctx, changed, retry, ticker.C) {
@@ -171,76 +174,34 @@ func (l *Loop) Ready() error {
 	return nil
 }
 
-// awaitInstances holds the first revision back until the deployer knows how the
-// instances of an earlier start are. An Envoy that has been serving all the
-// while would otherwise be told that they are gone, and cut their sessions.
-func (l *Loop) awaitInstances(ctx context.Context, deployed <-chan struct{}) {
-	if l.config.Known != nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.config.Known:
-		}
-	}
-	timeout := time.After(adoption)
-	for !l.settled(ctx) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timeout:
-			return
-		case <-deployed:
-		}
-	}
-}
-
-// settled reports whether every adapter has its instances, and none is starting.
-func (l *Loop) settled(ctx context.Context) bool {
-	list, err := l.config.Store.List(ctx)
-	if err != nil {
-		return false
-	}
-	instances := l.config.Deployer.Instances()
-	for _, a := range list {
-		if len(instances[a.ID]) < a.ReplicaCount {
-			return false
-		}
-		for _, i := range instances[a.ID] {
-			if i.State == adapters.InstanceStarting {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // round lists, translates, compares, and publishes what changed. The changes were
-// seen at that time or later.
-func (l *Loop) round(ctx context.Context, seen time.Time) error {
+// seen at that time or later. wait is when to look again though nothing changes; zero
+// means never.
+func (l *Loop) round(ctx context.Context, seen time.Time) (wait time.Duration, err error) {
 	list, err := l.config.Store.List(ctx)
 	if err != nil {
-		return fmt.Errorf("listing adapters: %w", err)
+		return 0, fmt.Errorf("listing adapters: %w", err)
 	}
 	instances := l.config.Deployer.Instances()
 	l.metrics.count(list, instances)
-	rows := l.rows(list, instances)
+	rows, wait := l.rows(list, instances)
 	kept := l.admit(rows)
 	next, err := l.next(kept)
 	if err != nil {
-		return err
+		return wait, err
 	}
 	if !l.record(rows, next, seen) {
-		return nil
+		return wait, nil
 	}
 	if err := l.cache.SetSnapshot(ctx, node, next.snapshot); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("publishing snapshot: %w", err)
+		return wait, fmt.Errorf("publishing snapshot: %w", err)
 	}
 	select {
 	case <-l.published:
 	default:
 		close(l.published)
 	}
-	return nil
+	return wait, nil
 }
 
 // next is the revision of those adapters under the trust of now. Where an Envoy

@@ -117,7 +117,7 @@ func TestProgrammingIsMeasured(t *testing.T) {
 	b.Opened(2)
 	b.ackAll(2)
 	b.deployer.SetInstances(a.ID, adapters.Instance{ID: "one", Address: "/other", State: adapters.InstanceReady})
-	if err := b.round(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+	if _, err := b.round(t.Context(), time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	b.makeRound()
@@ -127,6 +127,45 @@ func TestProgrammingIsMeasured(t *testing.T) {
 	want(1, time.Hour)
 	b.ackAll(1)
 	want(1, time.Hour)
+}
+
+// TestToolsWaitForEachOther: the names of many adapters' tools are few changes of
+// the routes, and none of them is lost.
+func TestToolsWaitForEachOther(t *testing.T) {
+	b := newBench(t)
+	var all []adapters.Adapter
+	for i := range 20 {
+		all = append(all, b.add(fmt.Sprintf("a%d", i)))
+	}
+	b.makeRound()
+	versions := map[string]bool{b.state.published.routes(): true}
+	var wait time.Duration
+	for _, a := range all {
+		b.deployer.SetInstances(a.ID, adapters.Instance{ID: a.Name, Address: "/" + a.Name, State: adapters.InstanceReady, Tools: []string{"echo"}})
+		var err error
+		if wait, err = b.round(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		versions[b.state.published.routes()] = true
+	}
+	if len(versions) != 2 {
+		t.Errorf("%d versions of the routes, want 2", len(versions))
+	}
+	if wait <= 0 || wait > toolsPause {
+		t.Errorf("the next round is in %v", wait)
+	}
+	// A new adapter has its tools at once, and takes nobody else's with it.
+	b.add("new")
+	b.makeRound()
+	b.toolsAfter = time.Time{}
+	if wait, err := b.round(t.Context(), time.Now()); err != nil || wait != 0 {
+		t.Errorf("after the pause: in %v, error %v", wait, err)
+	}
+	for _, a := range all {
+		if !sameTools(b.last[a.ID].tools, []string{"echo"}) {
+			t.Errorf("%s has the tools %v", a.Name, b.last[a.ID].tools)
+		}
+	}
 }
 
 // BenchmarkChange is what the change of one replica costs among a thousand

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -27,18 +28,30 @@ type row struct {
 	admitted bool
 }
 
+// toolsPause is the shortest time between two changes of routes for nothing but the
+// names of tools, which are for metrics. Envoy makes all routes anew for each, and of
+// many adapters that start, each lists its tools a moment after it serves.
+const toolsPause = 2 * time.Second
+
 // rows are those of list. What has not changed since the last round is not made
-// again. A fault is a row's, not the round's: the other adapters go on.
-func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) []*row {
-	out := make([]*row, 0, len(list))
+// again. A fault is a row's, not the round's: the other adapters go on. Where names of
+// tools must wait, it says for how long.
+func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) (out []*row, wait time.Duration) {
+	out = make([]*row, 0, len(list))
 	last := make(map[adapters.UID]*row, len(list))
+	pause, now := time.Until(l.toolsAfter), time.Now()
 	for _, a := range list {
 		r := l.last[a.ID]
-		var tools []string
-		if r != nil {
-			tools = r.tools
+		e := translate.Entry{Adapter: a, Instances: instances[a.ID]}
+		if r == nil {
+			e.Tools = toolsOf(e.Instances, nil)
+		} else if e.Tools = toolsOf(e.Instances, r.tools); !sameTools(e.Tools, r.tools) {
+			if pause > 0 {
+				e.Tools, wait = r.tools, pause
+			} else {
+				l.toolsAfter = now.Add(toolsPause)
+			}
 		}
-		e := translate.Entry{Adapter: a, Instances: instances[a.ID], Tools: toolsOf(instances[a.ID], tools)}
 		if r == nil || !r.isOf(e) {
 			r = l.translate(e)
 		}
@@ -46,13 +59,16 @@ func (l *Loop) rows(list []adapters.Adapter, instances map[adapters.UID][]adapte
 		out = append(out, r)
 	}
 	l.last = last
-	return out
+	return out, wait
 }
+
+// sameTools tells tools that are not known from none.
+func sameTools(a, b []string) bool { return (a == nil) == (b == nil) && slices.Equal(a, b) }
 
 // isOf reports whether e would give the same row.
 func (r *row) isOf(e translate.Entry) bool {
 	return r.adapter.ID == e.Adapter.ID && r.adapter.Revision != "" && r.adapter.Revision == e.Adapter.Revision &&
-		(r.tools == nil) == (e.Tools == nil) && slices.Equal(r.tools, e.Tools) &&
+		sameTools(r.tools, e.Tools) &&
 		slices.EqualFunc(r.instances, e.Instances, func(a, b adapters.Instance) bool {
 			return a.ID == b.ID && a.Address == b.Address && a.State == b.State
 		})

@@ -92,7 +92,7 @@ func TestTrustThatFailsLeavesWhatIsPublished(t *testing.T) {
 	b, who := newFastBench(t)
 	before := b.state.published
 	who.err = errors.New("no memory")
-	if err := b.round(t.Context(), time.Now()); err == nil || b.state.published != before {
+	if _, err := b.round(t.Context(), time.Now()); err == nil || b.state.published != before {
 		t.Errorf("error %v, and something else is published: %v", err, b.state.published != before)
 	}
 }
