@@ -57,19 +57,26 @@ func Make(in Input) Set {
 	return set
 }
 
-// All are the objects that must be there, in the order in which they are made.
-func (s Set) All() []client.Object {
-	var all []client.Object
-	if s.NetworkPolicy != nil {
-		// First, so that no pod is ever without it.
-		all = append(all, s.NetworkPolicy)
+// Before are the objects that must be there before there is any pod, in no order: the
+// NetworkPolicy is one, so that no pod is ever without it.
+func (s Set) Before() []client.Object {
+	if s.NetworkPolicy == nil {
+		return []client.Object{s.Service}
 	}
-	all = append(all, s.Service, s.StatefulSet)
-	if s.PodDisruptionBudget != nil {
-		all = append(all, s.PodDisruptionBudget)
-	}
-	return all
+	return []client.Object{s.NetworkPolicy, s.Service}
 }
+
+// Pods are the objects that make pods and look after them, in the order in which they
+// are made.
+func (s Set) Pods() []client.Object {
+	if s.PodDisruptionBudget == nil {
+		return []client.Object{s.StatefulSet}
+	}
+	return []client.Object{s.StatefulSet, s.PodDisruptionBudget}
+}
+
+// All are the objects that must be there.
+func (s Set) All() []client.Object { return append(s.Before(), s.Pods()...) }
 
 // SealingSecret is the Secret of the key by which the bridges of the adapter seal
 // sessions, so that one can go on with those of another.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -101,12 +102,10 @@ func (r *Reconciler) deploy(ctx context.Context, in objects.Input) (wait time.Du
 	}
 	set := objects.Make(in)
 	objects.Rollout(set.StatefulSet, pods)
-	if in.Adapter.ImageName == adapters.BridgeImage {
-		if blocked, err := r.seal(ctx, in); err != nil || blocked {
-			return again, err
-		}
+	if blocked, err := r.prepare(ctx, in, set.Before()); err != nil || blocked {
+		return again, err
 	}
-	for _, wanted := range set.All() {
+	for _, wanted := range set.Pods() {
 		blocked, err := r.ensure(ctx, wanted)
 		if err != nil {
 			return 0, err
@@ -119,6 +118,30 @@ func (r *Reconciler) deploy(ctx context.Context, in objects.Input) (wait time.Du
 		return 0, err
 	}
 	return 0, r.forceLost(ctx, in, pods)
+}
+
+// prepare makes what pods need, all at the same time: the API takes several requests
+// for each, and the pods wait for all.
+func (r *Reconciler) prepare(ctx context.Context, in objects.Input, list []client.Object) (blocked bool, err error) {
+	var group errgroup.Group
+	var inTheWay atomic.Bool
+	do := func(f func() (bool, error)) {
+		group.Go(func() error {
+			blocked, err := f()
+			if blocked {
+				inTheWay.Store(true)
+			}
+			return err
+		})
+	}
+	if in.Adapter.ImageName == adapters.BridgeImage {
+		do(func() (bool, error) { return r.seal(ctx, in) })
+	}
+	for _, wanted := range list {
+		do(func() (bool, error) { return r.ensure(ctx, wanted) })
+	}
+	err = group.Wait()
+	return inTheWay.Load(), err
 }
 
 // ensure makes one object as it is wanted. It is blocked while the object of an
