@@ -32,12 +32,15 @@ const (
 type hollow struct {
 	mu    sync.Mutex
 	pods  int
-	ready map[string]time.Time // when each pod got ready, by its adapter
+	lives map[string]life // of the first pod of each adapter
 }
+
+// life is when a pod came to the node and when it was ready.
+type life struct{ bound, ready time.Time }
 
 func newHollow(t *testing.T) *hollow {
 	t.Helper()
-	h := &hollow{ready: map[string]time.Time{}}
+	h := &hollow{lives: map[string]life{}}
 	for _, do := range []string{"replace", "del"} {
 		route := func(ctx context.Context) {
 			if out, err := exec.CommandContext(ctx, "ip", "route", do, "local", hollowNet, "dev", "lo").CombinedOutput(); err != nil {
@@ -175,6 +178,7 @@ func (h *hollow) step(ctx context.Context, pod *corev1.Pod) error {
 	if pod.Status.Phase == corev1.PodRunning {
 		return nil
 	}
+	bound := time.Now()
 	h.mu.Lock()
 	h.pods++
 	address := fmt.Sprintf("10.244.%d.%d", 128+h.pods/250, 1+h.pods%250)
@@ -199,15 +203,15 @@ func (h *hollow) step(ctx context.Context, pod *corev1.Pod) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if name := pod.Labels["mooring.dev/adapter"]; h.ready[name].IsZero() {
-		h.ready[name] = time.Now()
+	if name := pod.Labels["mooring.dev/adapter"]; h.lives[name].ready.IsZero() {
+		h.lives[name] = life{bound, time.Now()}
 	}
 	return nil
 }
 
-// readyAt is when the adapter's first pod got ready.
-func (h *hollow) readyAt(adapter string) time.Time {
+// lifeOf is that of the adapter's first pod.
+func (h *hollow) lifeOf(adapter string) life {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.ready[adapter]
+	return h.lives[adapter]
 }

@@ -21,10 +21,15 @@ import (
 const (
 	// many is how many adapters there are in the end.
 	many = 1000
-	// atATime is how many are on their way at a time.
+	// atATime is how many are on their way at a time while they are filled in, back to
+	// back: how long each takes then is how busy the machine is.
 	atATime = 4
-	// beyond is how much longer than its pod an adapter may take to serve, for 99
-	// of 100.
+	// paced is how many are posted after that, one each pace: how long each takes is
+	// how long Mooring and Kubernetes take among a thousand.
+	paced = 100
+	pace  = time.Second
+	// beyond is how much longer than its pod needs to start an adapter may take to
+	// serve, for 99 of 100 of those.
 	beyond = 2 * time.Second
 	// resting is how long nothing happens.
 	resting = time.Minute
@@ -43,35 +48,71 @@ func TestThousand(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	var mu sync.Mutex
-	var total, added []time.Duration
+	post(t, m, h, "many", many, 0)
+	// What the last of them have set off is over.
+	rest(t)
+	if p99 := at(post(t, m, h, "paced", paced, pace).beyond, 99); p99 > beyond {
+		t.Errorf("99 of 100 adapters serve %v later than their pods need to start, more than %v", p99, beyond)
+	}
+}
+
+// times are how long adapters took.
+type times struct {
+	mu sync.Mutex
+	// total is from POST to the first answer; bound from POST until Kubernetes has
+	// given the pod to a node; served from when the pod is ready; and beyond is total
+	// without the time that the node takes to start the pod.
+	total, bound, served, beyond []time.Duration
+}
+
+// post posts n adapters, one each pace, or without one atATime, and logs how long they
+// took and who worked how much for it.
+func post(t *testing.T, m *harness.Mooring, h *hollow, name string, n int, pace time.Duration) *times {
+	t.Helper()
+	var took times
 	var group errgroup.Group
-	group.SetLimit(atATime)
-	begin := time.Now()
-	for i := range many {
+	if pace == 0 {
+		group.SetLimit(atATime)
+	}
+	begin, before, programmed := time.Now(), opened(t), programming(t)
+	for i := range n {
+		if pace > 0 {
+			time.Sleep(time.Until(begin.Add(time.Duration(i) * pace))) // the pace is what is wanted
+		}
 		group.Go(func() error {
-			name := fmt.Sprintf("many-%d", i)
+			name := fmt.Sprintf("%s-%d", name, i)
 			posted, served, err := serve(m, name)
-			if err != nil {
-				return err
+			if err == nil {
+				took.add(posted, served, h.lifeOf(name))
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			total = append(total, served.Sub(posted))
-			added = append(added, served.Sub(h.readyAt(name)))
-			return nil
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d adapters in %v, %d at a time", many, time.Since(begin).Round(time.Second), atATime)
-	t.Logf("POST to served: %s", percentiles(total))
-	t.Logf("pod ready to served: %s", percentiles(added))
-	if p99 := at(added, 99); p99 > beyond {
-		t.Errorf("99 of 100 adapters serve %v after their pods are ready, more than %v", p99, beyond)
+	load, _ := os.ReadFile("/proc/loadavg")
+	t.Logf("%s: %d adapters in %v; load of the machine %s", name, n, time.Since(begin).Round(time.Second), strings.TrimSpace(string(load)))
+	t.Logf("POST to served: %s", percentiles(took.total))
+	t.Logf("POST to pod on a node: %s", percentiles(took.bound))
+	t.Logf("pod ready to served: %s", percentiles(took.served))
+	t.Logf("POST to served, less the pod's own start: %s", percentiles(took.beyond))
+	t.Logf("processor seconds: %s", opened(t).since(before))
+	for pod, now := range programming(t) {
+		p50, changes := within(now, programmed[pod], 50)
+		p99, _ := within(now, programmed[pod], 99)
+		t.Logf("%s: %d changes were with all Envoys within: p50 %v s, p99 %v s", pod, changes, p50, p99)
 	}
-	rest(t)
+	return &took
+}
+
+func (took *times) add(posted, served time.Time, pod life) {
+	took.mu.Lock()
+	defer took.mu.Unlock()
+	took.total = append(took.total, served.Sub(posted))
+	took.bound = append(took.bound, pod.bound.Sub(posted))
+	took.served = append(took.served, served.Sub(pod.ready))
+	took.beyond = append(took.beyond, served.Sub(posted)-pod.ready.Sub(pod.bound))
 }
 
 // serve posts the adapter and asks until it serves.
@@ -132,19 +173,7 @@ func processorTime(t *testing.T) map[string]float64 {
 	t.Helper()
 	used := map[string]float64{}
 	for pod, folder := range controlPlanes(t) {
-		text, err := os.ReadFile(filepath.Join(folder, "stat"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, after, _ := strings.Cut(string(text), ") ")
-		fields := strings.Fields(after)
-		for _, ticks := range fields[11:13] { // utime and stime
-			n, err := strconv.ParseFloat(ticks, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			used[pod] += n / 100
-		}
+		used[pod] = seconds(t, folder)
 	}
 	return used
 }
