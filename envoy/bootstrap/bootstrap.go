@@ -157,6 +157,10 @@ func Build(c Config) (*bootstrapv3.Bootstrap, error) {
 		// The statistics of a cluster are made at its first request: thousands
 		// of adapters that nobody calls cost next to nothing.
 		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
+		// Histograms are put together, and the process's own values read, for whoever
+		// asks; each scrape shows those of the one before. Every five seconds, as
+		// without this, it costs a hundredth of a processor with 10,000 adapters.
+		StatsFlush: &bootstrapv3.Bootstrap_StatsFlushOnAdmin{StatsFlushOnAdmin: true},
 	}, nil
 }
 

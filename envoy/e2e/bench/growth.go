@@ -66,18 +66,23 @@ func manyAdapters(ctx context.Context, s *stage) error {
 		return err
 	}
 	defer issuer.close()
-	few, err := s.startAdapters(issuer, fewAdapters)
+	few, err := s.startAdapters(issuer, fewAdapters, "few")
 	if err != nil {
 		return err
 	}
-	many, err := s.startAdapters(issuer, s.cfg.Adapters)
+	many, err := s.startAdapters(issuer, s.cfg.Adapters, "many")
+	if err != nil {
+		return err
+	}
+	// Its own, so that its connections and what it remembers weigh on no other way.
+	spread, err := s.startAdapters(issuer, s.cfg.Adapters, "spread")
 	if err != nil {
 		return err
 	}
 	ways := []way{
 		few.wayToMany(fewAdapters, fewAdapters),
 		many.wayToMany(s.cfg.Adapters, fewAdapters),
-		many.wayToMany(s.cfg.Adapters, min(s.cfg.Adapters, growthConnections*sessionsEach)),
+		spread.wayToMany(s.cfg.Adapters, min(s.cfg.Adapters, growthConnections*sessionsEach)),
 	}
 	cfg := s.cfg
 	s.cfg.Sizes, s.cfg.Connections = []int{growthSize}, []int{growthConnections}
@@ -85,13 +90,16 @@ func manyAdapters(ctx context.Context, s *stage) error {
 	return s.compare(ctx, ways, []string{ways[0].name}, nil, nil)
 }
 
-// startAdapters starts a gateway with so many adapters.
-func (s *stage) startAdapters(issuer *issuer, count int) (*gateway, error) {
+// startAdapters starts a gateway of that name with so many adapters, which are
+// bridges as far as it can tell.
+func (s *stage) startAdapters(issuer *issuer, count int, name string) (*gateway, error) {
 	var specs []adapters.Spec
 	for i := range count {
-		specs = append(specs, spec(nameOf(i)))
+		bridged := spec(nameOf(i))
+		bridged.ImageName = adapters.BridgeImage
+		specs = append(specs, bridged)
 	}
-	return s.startGateway(fmt.Sprintf("gateway%d", count), issuer, specs, observing{})
+	return s.startGateway(name, issuer, specs, observing{})
 }
 
 func nameOf(adapter int) string { return fmt.Sprintf("bench-%d", adapter) }

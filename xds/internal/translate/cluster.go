@@ -22,6 +22,10 @@ const (
 	// seconds in Node and uvicorn): a connection that the server closes while a
 	// POST is on its way to it fails that POST, which may not be retried.
 	upstreamIdleTimeout = 4 * time.Second
+	// bridgeIdleTimeout is that of connections to the bridge, which never closes one
+	// first. Calls of an adapter that is called now and then are spared a connection
+	// each, and where a network lies between, a handshake.
+	bridgeIdleTimeout = time.Minute
 
 	// spareConnections are those that an adapter may have beside the ones that its
 	// limit of requests can need.
@@ -54,7 +58,7 @@ func (t *Translator) clusterOf(a adapters.Adapter) *clusterv3.Cluster {
 		// On Unix sockets this has no effect.
 		UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepAlive()},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			upstreamOptionsKey: packed(upstreamHTTP()),
+			upstreamOptionsKey: packed(upstreamHTTP(idleTimeout(a))),
 		},
 	}
 	if t.pods {
@@ -98,10 +102,18 @@ func (t *Translator) circuitBreakers(a adapters.Adapter) *clusterv3.CircuitBreak
 	}}}
 }
 
-func upstreamHTTP() *upstreamhttpv3.HttpProtocolOptions {
+// idleTimeout is how long a connection to a's server is kept for the next request.
+func idleTimeout(a adapters.Adapter) time.Duration {
+	if a.ImageName == adapters.BridgeImage {
+		return bridgeIdleTimeout
+	}
+	return upstreamIdleTimeout
+}
+
+func upstreamHTTP(idle time.Duration) *upstreamhttpv3.HttpProtocolOptions {
 	return &upstreamhttpv3.HttpProtocolOptions{
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
-			IdleTimeout: durationpb.New(upstreamIdleTimeout),
+			IdleTimeout: durationpb.New(idle),
 		},
 		UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
 			ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
