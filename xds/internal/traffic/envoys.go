@@ -16,7 +16,7 @@ type Envoy struct {
 	Name string
 	// Network and Address are what to dial.
 	Network, Address string
-	// Metrics is the path of the processor's metrics.
+	// Metrics is the path and query of the processor's metrics.
 	Metrics string
 	// Series, and the name of an adapter, is the path at which the processor can be
 	// told to forget it. Empty means that it cannot.
@@ -30,9 +30,14 @@ type Envoy struct {
 // would be a hundred times as many.
 const callsFilter = `^(cluster\.[^.]+\.upstream_rq_(total|active|pending_active)|server\.uptime)$`
 
+// wanted is the query by which the processor leaves out what parse does not read.
+func wanted() string {
+	return "?" + url.Values{"name[]": {metricRequests, metricDurations, metricSessions, metricStart}}.Encode()
+}
+
 // Socket finds the one external processor whose operations socket that is.
 func Socket(path string) func(context.Context) ([]Envoy, error) {
-	envoys := []Envoy{{Name: path, Network: "unix", Address: path, Metrics: "/metrics", Series: contract.PathSeries}}
+	envoys := []Envoy{{Name: path, Network: "unix", Address: path, Metrics: "/metrics" + wanted(), Series: contract.PathSeries}}
 	return func(context.Context) ([]Envoy, error) { return envoys, nil }
 }
 
@@ -52,7 +57,7 @@ func Pods(host, port string, lookup func(ctx context.Context, host string) ([]st
 		for _, address := range addresses {
 			envoys = append(envoys, Envoy{
 				Name: address, Network: "tcp", Address: net.JoinHostPort(address, port),
-				Metrics: "/metrics/extproc", Calls: calls,
+				Metrics: "/metrics/extproc" + wanted(), Calls: calls,
 			})
 		}
 		return envoys, nil
