@@ -39,6 +39,16 @@ func TestControlPlanes(t *testing.T) {
 		return true
 	})
 
+	eventually(t, "both know what Envoy counts", func() bool {
+		for range 4 {
+			answer, err := w.gateway.Do(http.MethodGet, "/adapters/first/status", "")
+			if err != nil || !strings.Contains(answer.Body, `"p50Seconds"`) || strings.Contains(answer.Body, `"incomplete"`) {
+				return false
+			}
+		}
+		return true
+	})
+
 	// One dies.
 	first := w.connected()
 	if first < 0 {

@@ -159,7 +159,7 @@ func (w *world) startPlane(number int) *exec.Cmd {
 	w.t.Helper()
 	at := w.addresses[number]
 	command := w.start("xds", "kubernetes", "--namespace", w.namespace, "--kubeconfig", w.path("kubeconfig"), "--identity", at,
-		"--settings", w.path("settings.yaml"), "--tls-dir", w.planeTLS, "--peers", address(w.addresses[1-number], w.ads),
+		"--settings", w.path("settings.yaml"), "--tls-dir", w.planeTLS, "--peers", address(w.addresses[1-number], w.ads), "--envoys", address("127.0.0.1", w.envoyOps),
 		"--listen", w.gateway.Listen, "--ops-listen", address("127.0.0.1", w.envoyOps), "--public-url", w.gateway.URL(""),
 		"--ads-listen", address(at, w.ads), "--api-listen", address(at, w.api), "--control-ops-listen", address(at, w.ops))
 	eventually(w.t, "control plane "+at+" is ready", func() bool {
