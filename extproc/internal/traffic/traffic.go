@@ -22,6 +22,9 @@ const (
 	// queued bounds the entries that wait to be counted, a few hundred bytes
 	// each.
 	queued = 16 << 10
+	// countEvery is how long they wait: to wake who counts for each would cost more
+	// than to count it.
+	countEvery = 100 * time.Millisecond
 	// sweepEvery is how often what has aged is looked for.
 	sweepEvery = 10 * time.Second
 )
@@ -42,7 +45,7 @@ type Config struct {
 type Meter struct {
 	cfg     Config
 	metrics *metrics
-	queue   chan record
+	queue   queue
 
 	mu       sync.Mutex
 	adapters map[string]*adapter
@@ -63,13 +66,13 @@ func New(cfg Config, reg prometheus.Registerer) *Meter {
 		cfg.Dropped = func(string) {}
 	}
 	m := &Meter{
-		cfg: cfg, metrics: newMetrics(reg), queue: make(chan record, queued),
+		cfg: cfg, metrics: newMetrics(reg),
 		adapters: make(map[string]*adapter), streams: make(map[string]stream),
 	}
 	reg.MustRegister(gauges{m}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mooring_access_log_queue_entries",
 		Help: "Entries of Envoy's access log that wait to be counted.",
-	}, func() float64 { return float64(len(m.queue)) }))
+	}, func() float64 { return float64(m.queue.len()) }))
 	return m
 }
 
@@ -80,22 +83,21 @@ func (m *Meter) Take(entry *accesslog.Entry) {
 	if !ok {
 		return
 	}
-	select {
-	case m.queue <- r:
-	default:
+	if !m.queue.put(r) {
 		m.metrics.dropped.Inc()
 	}
 }
 
 // Run counts what is queued until ctx ends, and then the rest of it.
 func (m *Meter) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
+	count, sweep := time.NewTicker(countEvery), time.NewTicker(sweepEvery)
+	defer count.Stop()
+	defer sweep.Stop()
 	for {
 		select {
-		case r := <-m.queue:
-			m.count(r)
-		case <-tick.C:
+		case <-count.C:
+			m.drain()
+		case <-sweep.C:
 			m.sweep()
 		case <-ctx.Done():
 			m.drain()
@@ -106,13 +108,8 @@ func (m *Meter) Run(ctx context.Context) error {
 
 // drain counts what is queued now.
 func (m *Meter) drain() {
-	for {
-		select {
-		case r := <-m.queue:
-			m.count(r)
-		default:
-			return
-		}
+	for _, r := range m.queue.take() {
+		m.count(r)
 	}
 }
 
