@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 const listTools = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
@@ -34,7 +36,7 @@ func TestSessionIsBornAndPinned(t *testing.T) {
 	if len(used) != 2 {
 		t.Errorf("all sessions went to %v", used)
 	}
-	g.accessLog(t, func(m map[string]string) bool {
-		return m["adapter"] == "a" && m["method"] == "tools/list" && m["era"] == "legacy" && m["verdict"] == "allow" && len(m["session"]) == 16 && len(m["principal"]) == 16
+	g.accessLog(t, func(j contract.Judged) bool {
+		return j.Method == "tools/list" && j.Era == "legacy" && j.Verdict == contract.VerdictAllow && len(j.Session) == 16 && len(j.Principal) == 16
 	})
 }

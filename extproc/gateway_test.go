@@ -207,9 +207,8 @@ func (g *gateway) initialize(t *testing.T, headers ...string) string {
 	return id
 }
 
-// accessLog is the metadata of the last request in the access log for which
-// enough is true.
-func (g *gateway) accessLog(t *testing.T, enough func(m map[string]string) bool) {
+// accessLog waits for a request in the access log of which enough was told.
+func (g *gateway) accessLog(t *testing.T, enough func(j contract.Judged) bool) {
 	t.Helper()
 	eventually(t, "the access log has the request", func() bool {
 		text, err := os.ReadFile(filepath.Join(g.dir, "access.log"))
@@ -217,8 +216,11 @@ func (g *gateway) accessLog(t *testing.T, enough func(m map[string]string) bool)
 			return false
 		}
 		for line := range strings.Lines(string(text)) {
-			var entry struct{ Mooring map[string]string }
-			if json.Unmarshal([]byte(line), &entry) == nil && enough(entry.Mooring) {
+			var entry struct{ Judged string }
+			if json.Unmarshal([]byte(line), &entry) != nil {
+				continue
+			}
+			if judged, ok := contract.DecodeJudged(entry.Judged); ok && enough(judged) {
 				return true
 			}
 		}

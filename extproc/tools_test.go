@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 // toolRules are those of the adapter "ruled".
@@ -108,8 +109,8 @@ func TestToolRulesRefuseCalls(t *testing.T) {
 			t.Errorf("%s: code %d, id %s", c.body, code, id)
 		}
 	}
-	g.accessLog(t, func(m map[string]string) bool {
-		return m["adapter"] == "ruled" && m["verdict"] == "tool_not_allowed" && m["tool"] == "other"
+	g.accessLog(t, func(j contract.Judged) bool {
+		return j.Verdict == "tool_not_allowed" && j.Tool == "other"
 	})
 }
 

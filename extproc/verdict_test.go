@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
 const modern = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
@@ -77,8 +79,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("a refused request reached an upstream")
 		}
 	}
-	g.accessLog(t, func(m map[string]string) bool {
-		return m["adapter"] == "a" && m["verdict"] == "session_principal" && m["method"] == "tools/list"
+	g.accessLog(t, func(j contract.Judged) bool {
+		return j.Verdict == "session_principal" && j.Method == "tools/list"
 	})
 	_, metrics, err := unixGet(g.ops, "/metrics")
 	if err != nil {
@@ -173,7 +175,7 @@ func TestModernEra(t *testing.T) {
 	if a.status != http.StatusOK || a.header.Get("Mcp-Session-Id") != "" {
 		t.Errorf("%d, session %q", a.status, a.header.Get("Mcp-Session-Id"))
 	}
-	g.accessLog(t, func(m map[string]string) bool { return m["era"] == "modern" && m["tool"] == "ü😀" })
+	g.accessLog(t, func(j contract.Judged) bool { return j.Era == "modern" && j.Tool == "ü😀" })
 }
 
 func TestInitializeIgnoresTheClientsOwnID(t *testing.T) {

@@ -80,9 +80,9 @@ const (
 	ListedNo  = "no"
 	// VerdictAllow is the verdict on what goes on.
 	VerdictAllow = "allow"
-	// Further keys of MetadataNamespace: the JSON-RPC method, the tool that is
-	// called, the era, and hashes of who asks and of the session. Those that are
-	// unknown are absent.
+	// Further keys of MetadataNamespace, for Envoy's span where it records one: the
+	// JSON-RPC method, the tool that is called, the era, and hashes of who asks and
+	// of the session. Those that are unknown are absent.
 	MetadataAdapter   = "adapter"
 	MetadataMethod    = "method"
 	MetadataTool      = "tool"

@@ -58,7 +58,7 @@ func (c *conversation) run(policy decide.Policy) error {
 	if c.Opened != nil && request.Streams() {
 		c.Opened(policy.Adapter, request.ID())
 	}
-	if err := c.send(headersResponse(c.tell(decision))); err != nil || !decision.AwaitResponse && !decision.AwaitList {
+	if err := c.answer(headersResponse(decision), decision); err != nil || !decision.AwaitResponse && !decision.AwaitList {
 		return over(err)
 	}
 	head, err = c.answerHead(body.pieces)
@@ -133,7 +133,7 @@ func (c *conversation) response(request *decide.Request, head *extprocv3.HttpHea
 		return c.refuse(request.Adapter(), decision)
 	}
 	c.metrics.session(request.Adapter(), event)
-	return over(c.send(responseHeadersResponse(c.tell(decision))))
+	return over(c.answer(responseHeadersResponse(decision), decision))
 }
 
 // late ends a request whose body does not come. The judging goroutine is waiting
@@ -171,7 +171,7 @@ func (c *conversation) refuse(adapter string, decision decide.Decision) error {
 	if cause := decision.Refusal.Cause; cause != nil {
 		c.about(adapter, decision.Metadata).Warn("a request cannot go on", "reason", decision.Refusal.Reason, "error", cause)
 	}
-	return over(c.send(immediateResponse(c.tell(decision))))
+	return over(c.answer(immediateResponse(decision), decision))
 }
 
 // about is the log for lines that belong to the request.
@@ -191,9 +191,10 @@ func (c *conversation) misled(reason string) error {
 	return c.unjudged(reason)
 }
 
-// tell adds to what the access log was told before what the decision tells: Envoy
-// keeps all fields but those that come again, and one has all of it.
-func (c *conversation) tell(d decide.Decision) decide.Decision {
+// answer answers Envoy as the decision says. To what the access log was told before
+// it adds what that tells: Envoy keeps all fields but those that come again, and
+// one has all of it.
+func (c *conversation) answer(response *extprocv3.ProcessingResponse, d decide.Decision) error {
 	was, m := c.told, d.Metadata
 	c.told = decide.Metadata{
 		Adapter: cmp.Or(m.Adapter, was.Adapter), Method: cmp.Or(m.Method, was.Method), Tool: cmp.Or(m.Tool, was.Tool),
@@ -201,8 +202,8 @@ func (c *conversation) tell(d decide.Decision) decide.Decision {
 		Who: cmp.Or(m.Who, was.Who), Era: cmp.Or(m.Era, was.Era), Verdict: cmp.Or(m.Verdict, was.Verdict),
 		Trace: cmp.Or(m.Trace, was.Trace), Span: cmp.Or(m.Span, was.Span), Lease: cmp.Or(m.Lease, was.Lease),
 	}
-	d.Metadata = c.told
-	return d
+	response.DynamicMetadata = dynamicMetadata(c.told, c.envoys().IsSampled())
+	return c.send(response)
 }
 
 // send is the only place that answers Envoy.

@@ -20,7 +20,7 @@ func (c *conversation) list(request *decide.Request, head *extprocv3.HttpHeaders
 	case filtering == decide.FilterMessage:
 		return c.listMessage(request, decision)
 	}
-	if err := c.send(responseHeadersResponse(c.tell(decision))); err != nil || filtering == decide.FilterNothing {
+	if err := c.answer(responseHeadersResponse(decision), decision); err != nil || filtering == decide.FilterNothing {
 		return over(err)
 	}
 	return c.listStream(request)
@@ -41,7 +41,7 @@ func (c *conversation) listMessage(request *decide.Request, decision decide.Deci
 	if err != nil {
 		return c.refuse(request.Adapter(), request.Unfiltered(err))
 	}
-	if err := c.send(responseHeadersResponse(c.tell(decision))); err != nil {
+	if err := c.answer(responseHeadersResponse(decision), decision); err != nil {
 		return over(err)
 	}
 	for range pieces - 1 {

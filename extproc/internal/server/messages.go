@@ -63,7 +63,6 @@ func headersResponse(d decide.Decision) *extprocv3.ProcessingResponse {
 		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
 			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(d.Set, d.Remove)},
 		}},
-		DynamicMetadata: dynamicMetadata(d.Metadata),
 	}
 }
 
@@ -72,7 +71,6 @@ func responseHeadersResponse(d decide.Decision) *extprocv3.ProcessingResponse {
 		Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{
 			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(d.Set, d.Remove)},
 		}},
-		DynamicMetadata: dynamicMetadata(d.Metadata),
 	}
 }
 
@@ -107,7 +105,6 @@ func immediateResponse(d decide.Decision) *extprocv3.ProcessingResponse {
 			Body:    r.Body(),
 			Details: "mooring_" + r.Reason,
 		}},
-		DynamicMetadata: dynamicMetadata(d.Metadata),
 	}
 }
 
@@ -122,15 +119,19 @@ func mutation(set []decide.Field, remove []string) *extprocv3.HeaderMutation {
 	return m
 }
 
-// dynamicMetadata is m for the access log, under the name that both sides share.
-func dynamicMetadata(m decide.Metadata) *structpb.Struct {
-	all := [...]decide.Field{
-		{Name: contract.MetadataAdapter, Value: m.Adapter}, {Name: contract.MetadataMethod, Value: m.Method},
-		{Name: contract.MetadataTool, Value: m.Tool}, {Name: contract.MetadataEra, Value: string(m.Era)},
-		{Name: contract.MetadataPrincipal, Value: m.Principal}, {Name: contract.MetadataSession, Value: m.Session},
+// dynamicMetadata is m for the access log, and where Envoy's span is recorded for
+// that, under the names that both sides share.
+func dynamicMetadata(m decide.Metadata, recorded bool) *structpb.Struct {
+	all := []decide.Field{
 		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},
-		{Name: contract.MetadataTrace, Value: m.Trace}, {Name: contract.MetadataSpan, Value: m.Span},
 		{Name: contract.MetadataJudged, Value: told(m)},
+	}
+	if recorded {
+		all = append(all,
+			decide.Field{Name: contract.MetadataAdapter, Value: m.Adapter}, decide.Field{Name: contract.MetadataMethod, Value: m.Method},
+			decide.Field{Name: contract.MetadataTool, Value: m.Tool}, decide.Field{Name: contract.MetadataEra, Value: string(m.Era)},
+			decide.Field{Name: contract.MetadataPrincipal, Value: m.Principal}, decide.Field{Name: contract.MetadataSession, Value: m.Session},
+			decide.Field{Name: contract.MetadataTrace, Value: m.Trace}, decide.Field{Name: contract.MetadataSpan, Value: m.Span})
 	}
 	fields := make(map[string]*structpb.Value, len(all))
 	values, texts := make([]structpb.Value, len(all)), make([]structpb.Value_StringValue, len(all))

@@ -45,17 +45,25 @@ func (c *conversation) record(begin time.Time, header http.Header, message inspe
 	}
 }
 
-// caller is Envoy's span of this very call. An Envoy that records none passes on
-// what the client sent.
+// caller is who asks: Envoy's span, or where it makes none, what the client sent.
 func (c *conversation) caller(header http.Header) tracing.Parent {
+	if parent := c.envoys(); parent.IsValid() {
+		return parent
+	}
+	return tracing.Context(header.Get(tracing.Traceparent), header.Get(tracing.Tracestate))
+}
+
+// envoys is Envoy's span of this very call, if it makes one.
+func (c *conversation) envoys() tracing.Parent {
 	one := func(name string) string {
 		if values := metadata.ValueFromIncomingContext(c.stream.Context(), name); len(values) == 1 {
 			return values[0]
 		}
 		return ""
 	}
-	if parent := tracing.Context(one(tracing.Traceparent), one(tracing.Tracestate)); parent.IsValid() {
-		return parent
+	parent := one(tracing.Traceparent)
+	if parent == "" {
+		return tracing.Parent{}
 	}
-	return tracing.Context(header.Get(tracing.Traceparent), header.Get(tracing.Tracestate))
+	return tracing.Context(parent, one(tracing.Tracestate))
 }
