@@ -63,11 +63,11 @@ type Entry struct {
 	Token Token
 }
 
-// The ids of a span, as OpenTelemetry has them.
-type (
-	TraceID [16]byte
-	SpanID  [8]byte
-)
+// TraceID is the id of a trace, as OpenTelemetry has it.
+type TraceID [16]byte
+
+// SpanID is the id of a span in a trace.
+type SpanID [8]byte
 
 // Token is what the log tells of the token of a session.
 type Token struct{ Session, Principal, Issuer, Subject string }
