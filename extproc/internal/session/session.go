@@ -27,7 +27,7 @@ type UpstreamID string
 // it: base64 of the address.
 type Endpoint string
 
-// Issuer is iss and aud of every session token.
+// Issuer is iss of every session token.
 const Issuer = contract.SessionIssuer
 
 // ErrUnknown is the error for an id that is no session of this principal at
@@ -93,21 +93,19 @@ type Codec struct {
 }
 
 // claims are the token's payload. Envoy's own checks read them by these names,
-// which contract holds.
+// which contract holds, and copies all of them for each request: there is none
+// that nobody needs.
 type claims struct {
-	Issuer        string       `json:"iss"`
-	Audience      string       `json:"aud"`
-	Adapter       adapters.UID `json:"ad"`
-	PolicyVersion string       `json:"pv"`
-	Endpoint      Endpoint     `json:"ep"`
-	Upstream      UpstreamID   `json:"up"`
-	Subject       string       `json:"usub"`
-	SubjectIssuer string       `json:"uiss"`
-	Role          string       `json:"need"`
-	PrincipalHash string       `json:"ph"`
-	Hash          string       `json:"sid"`
-	IssuedAt      int64        `json:"iat"`
-	Expiry        int64        `json:"exp"`
+	Issuer        string     `json:"iss"`
+	Binding       string     `json:"at"`
+	Endpoint      Endpoint   `json:"ep"`
+	Upstream      UpstreamID `json:"up"`
+	Subject       string     `json:"usub"`
+	SubjectIssuer string     `json:"uiss"`
+	Role          string     `json:"need"`
+	PrincipalHash string     `json:"ph"`
+	Hash          string     `json:"sid"`
+	Expiry        int64      `json:"exp"`
 }
 
 // verified is a token whose signature was good.
@@ -127,15 +125,12 @@ func NewCodec(ring Ring, ttl time.Duration, now func() time.Time) *Codec {
 // Mint makes the id for a session that was just born, and what stands for it in
 // logs. That is in the id, so that Envoy can tell it too.
 func (c *Codec) Mint(b Birth) (id ClientID, hash string, err error) {
-	now := c.now()
 	hash = logging.SessionHash(string(b.Upstream))
 	payload, err := json.Marshal(claims{
-		Issuer: Issuer, Audience: Issuer,
-		Adapter: b.Adapter, PolicyVersion: b.PolicyVersion,
+		Issuer: Issuer, Binding: contract.SessionBinding(b.Adapter, b.PolicyVersion),
 		Endpoint: b.Endpoint, Upstream: b.Upstream,
 		Subject: b.Principal.Subject, SubjectIssuer: b.Principal.Issuer, PrincipalHash: b.Principal.Hash(),
-		Role: b.Role, Hash: hash,
-		IssuedAt: now.Unix(), Expiry: now.Add(c.ttl).Unix(),
+		Role: b.Role, Hash: hash, Expiry: c.now().Add(c.ttl).Unix(),
 	})
 	if err != nil {
 		return "", "", fmt.Errorf("encoding session token: %w", err)
@@ -158,7 +153,7 @@ func (c *Codec) Open(id ClientID, adapter adapters.UID, who adapters.Principal) 
 	case c.now().Unix() >= v.claims.Expiry:
 		c.verified.Delete(id)
 		return Session{}, RefusedExpired
-	case v.claims.Adapter != adapter:
+	case !contract.BoundTo(v.claims.Binding, adapter):
 		return Session{}, RefusedAdapter
 	case v.claims.Subject != who.Subject || v.claims.SubjectIssuer != who.Issuer:
 		return Session{}, RefusedPrincipal
@@ -181,7 +176,7 @@ func (c *Codec) verify(id ClientID) (verified, error) {
 		return verified{}, RefusedToken
 	}
 	cl := v.claims
-	if cl.Issuer != Issuer || cl.Audience != Issuer || cl.Adapter == "" || cl.Endpoint == "" || !cl.Upstream.Valid() || cl.Subject == "" || cl.Hash == "" {
+	if cl.Issuer != Issuer || cl.Binding == "" || cl.Endpoint == "" || !cl.Upstream.Valid() || cl.Subject == "" || cl.Hash == "" {
 		return verified{}, RefusedToken
 	}
 	c.verified.Put(id, v)

@@ -95,11 +95,11 @@ func TestClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"iss": contract.SessionIssuer, "aud": contract.SessionIssuer, contract.ClaimAdapter: "uid1", contract.ClaimPolicyVersion: "7",
+		"iss": contract.SessionIssuer, contract.ClaimBinding: contract.SessionBinding("uid1", "7"),
 		contract.ClaimEndpoint: "ZXA=", contract.ClaimUpstream: "up-1",
 		contract.ClaimSubject: "ann", contract.ClaimIssuer: "https://issuer", contract.ClaimRole: "reader",
 		contract.ClaimPrincipalHash: ann.Hash(), contract.ClaimSessionHash: hash,
-		"iat": float64(1_800_000_000), contract.ClaimExpiry: float64(1_800_003_600),
+		contract.ClaimExpiry: float64(1_800_003_600),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
@@ -142,10 +142,12 @@ func TestOpenRefusesOtherTokensOfTheRing(t *testing.T) {
 	f := newFixture(t)
 	for name, payload := range map[string]string{
 		"not JSON":     `x`,
-		"other issuer": `{"iss":"x","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9e9}`,
-		"no endpoint":  `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
-		"no upstream":  `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
-		"no expiry":    `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h"}`,
+		"other issuer": `{"iss":"x","at":"uid1/7","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9e9}`,
+		"no endpoint":  `{"iss":"mooring-session","at":"uid1/7","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
+		"no upstream":  `{"iss":"mooring-session","at":"uid1/7","ep":"e","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
+		"an older one": `{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","pv":"7","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
+		"no adapter":   `{"iss":"mooring-session","at":"/7","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`,
+		"no expiry":    `{"iss":"mooring-session","at":"uid1/7","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := f.ring.Sign([]byte(payload))
@@ -216,7 +218,7 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add([]byte(`{"iss":"mooring-session","aud":"mooring-session","ad":"uid1","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`))
+	f.Add([]byte(`{"iss":"mooring-session","at":"uid1/7","ep":"e","up":"u","usub":"ann","uiss":"https://issuer","sid":"h","exp":9000000000}`))
 	f.Add([]byte(`{}`))
 	c := NewCodec(ring, time.Hour, time.Now)
 	f.Fuzz(func(t *testing.T, payload []byte) {

@@ -31,7 +31,8 @@ type attempt struct {
 	bearer, header map[string]any
 	// bearerText makes the token of them, in place of an honest signature.
 	bearerText func(payload string) string
-	// session are changes of the session's claims.
+	// session are changes of the session's claims: a value, or how it is made of the
+	// honest one.
 	session map[string]any
 	// edit changes what is sent as the session's id.
 	edit func(id string) string
@@ -71,7 +72,12 @@ func (a *attempt) render(adapter string) request {
 		bearer = a.w.issuer.signText("k1", text, a.header)
 	}
 	born := maps.Clone(a.w.births[adapter+" "+a.owner.name])
-	maps.Copy(born, a.session)
+	for name, value := range a.session {
+		if of, ok := value.(func(string) string); ok {
+			value = of(born[name].(string))
+		}
+		born[name] = value
+	}
 	maps.DeleteFunc(born, func(_ string, value any) bool { return value == nil })
 	session := a.edit(a.w.mint(born))
 	r := request{method: a.method, path: "/adapters/" + adapter + "/mcp" + a.path, body: a.body, chunked: a.chunked}

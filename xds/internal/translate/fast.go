@@ -63,8 +63,7 @@ func (t *Translator) fastRoute(p contract.Policy, limits *adapters.TrafficLimits
 	r.TypedPerFilterConfig[contract.FilterJWT] = verified()
 	r.Metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
 		contract.MetadataNamespace: {Fields: map[string]*structpb.Value{
-			routeUID:      structpb.NewStringValue(string(p.UID)),
-			routePolicy:   structpb.NewStringValue(p.Version),
+			routeBinding:  structpb.NewStringValue(contract.SessionBinding(p.UID, p.Version)),
 			routeCreator:  structpb.NewStringValue(p.CreatedBy),
 			routeResource: structpb.NewStringValue(t.address.Resource(p.Adapter).URI),
 		}},

@@ -39,7 +39,6 @@ func jwtAuthn(t Trust) *jwtv3.JwtAuthentication {
 		return config
 	}
 	session := provider(contract.SessionIssuer, t.SessionKeys, sessionSkew, cachedSessions)
-	session.Audiences = []string{contract.SessionIssuer}
 	session.FromHeaders = []*jwtv3.JwtHeader{{Name: headerSession}}
 	session.PayloadInMetadata = contract.MetadataSessionToken
 	config.Providers[contract.MetadataSessionToken] = session

@@ -16,8 +16,7 @@ import (
 
 // Keys of the metadata of a fast route.
 const (
-	routeUID      = "uid"
-	routePolicy   = "pv"
+	routeBinding  = "at"
 	routeResource = "resource"
 	routeCreator  = "creator"
 )
@@ -35,7 +34,10 @@ const (
 // verdict is the expression by which Envoy lets a request of a fast route pass.
 // It must hold for none that the external processor would refuse: what it cannot
 // be sure of, and whatever ends in an error, as where a claim or a whole token is
-// missing, is the processor's. The first part is false on all other routes.
+// missing, is the processor's. The condition is such an error on all other
+// routes, and the rest is not looked at then. Of parts one of which must hold, the
+// likeliest is first, and spares the others: one that has an error is outweighed
+// by one that holds.
 func verdict(t Trust) string {
 	tokens := "metadata.filter_metadata[" + quote(contract.FilterJWT) + "]"
 	session := func(claim string) string { return tokens + "[" + quote(contract.MetadataSessionToken) + "]." + claim }
@@ -48,17 +50,14 @@ func verdict(t Trust) string {
 			bearers = append(bearers, bearerTerm(issuer, tokens, tokenKey(issuer, name), session, route))
 		}
 	}
-	return allOf(
-		quote(contract.MetadataNamespace)+" in xds.route_metadata.filter_metadata",
-		session(contract.ClaimAdapter)+" == "+route(routeUID),
-		session(contract.ClaimPolicyVersion)+" == "+route(routePolicy),
+	return session(contract.ClaimBinding) + " == " + route(routeBinding) + " ? " + allOf(
 		"int(request.time) < int("+session(contract.ClaimExpiry)+")",
 		// Routes see only the first of two headers of one name.
 		"!request.headers['"+headerSession+"'].contains(',')",
-		"(!('"+headerVersion+"' in request.headers) || !request.headers['"+headerVersion+"'].contains(','))",
+		"(!request.headers['"+headerVersion+"'].contains(',') || !('"+headerVersion+"' in request.headers))",
 		"size(request.headers['authorization']) <= "+strconv.Itoa(maxBearer),
 		anyOf(bearers...),
-	)
+	) + " : false"
 }
 
 // bearerTerm holds for a bearer token under that key which is as the issuer's
@@ -71,7 +70,7 @@ func bearerTerm(i authn.TrustedIssuer, tokens, key string, session, route func(s
 		session(contract.ClaimIssuer) + " == " + quote(i.Issuer.URL),
 		session(contract.ClaimSubject) + " == " + at(token, i.Subject),
 		token + ".exp <= " + latest,
-		"(!('iat' in " + token + ") || int(" + token + ".iat) <= int(request.time) + " + leeway + ")",
+		"(int(" + token + ".iat) <= int(request.time) + " + leeway + " || !('iat' in " + token + "))",
 		audienceTerm(i, token, route(routeResource)),
 		roleTerm(i, token, session(contract.ClaimRole), creatorTerm(session, route(routeCreator))),
 	}
@@ -123,16 +122,16 @@ func creatorTerm(session func(string) string, creator string) string {
 // each claim of roles has a form that the external processor takes: it refuses a
 // token with another.
 func roleTerm(i authn.TrustedIssuer, token, needed, created string) string {
-	has := []string{allOf(needed+" == ''", created)}
-	if len(i.Issuer.Roles) > 0 {
-		has = append(has, needed+" in "+list(i.Issuer.Roles))
-	}
-	var forms []string
+	var has, forms []string
 	for _, path := range i.Roles {
 		claim := at(token, path)
 		has = append(has, needed+" in "+claim, needed+" == "+claim)
 		forms = append(forms, anyOf("type("+claim+") == list", absent(token, path), "type("+claim+") == string", claim+" == null"))
 	}
+	if len(i.Issuer.Roles) > 0 {
+		has = append(has, needed+" in "+list(i.Issuer.Roles))
+	}
+	has = append(has, allOf(needed+" == ''", created))
 	return allOf(append(forms, anyOf(has...))...)
 }
 
