@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
 
@@ -25,7 +26,7 @@ const keySeparator = "."
 const maxKeyName = 200
 
 // ownSecret is the name of the Secret with the values that came through the API.
-func ownSecret(adapter string) string { return "mcp-" + adapter + "-env" }
+func ownSecret(adapter string) string { return objects.EnvName(adapter) }
 
 // place says where each of the secrets is to be kept: where the object has it
 // already, or else under a new key of the adapter's own Secret. The second answer
@@ -88,6 +89,10 @@ func (s *Store) tryWriteSecret(ctx context.Context, object *v1alpha1.MCPAdapter,
 		}
 	}
 	secret.Data = data
+	if secret.Annotations == nil {
+		secret.Annotations = map[string]string{}
+	}
+	secret.Annotations[objects.AnnotationFor] = object.ResourceVersion
 	return s.client.Update(ctx, &secret)
 }
 
@@ -110,7 +115,8 @@ func newSecret(object *v1alpha1.MCPAdapter, data map[string][]byte) *corev1.Secr
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: ownSecret(object.Name), Namespace: object.Namespace,
-			Labels: map[string]string{labelManaged: partOfMooring, labelAdapter: object.Name},
+			Labels:      map[string]string{labelManaged: partOfMooring, labelAdapter: object.Name},
+			Annotations: map[string]string{objects.AnnotationFor: object.ResourceVersion},
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.Kind, Name: object.Name, UID: object.UID, Controller: &yes,
 			}},

@@ -122,7 +122,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (wait time.Dura
 	}
 	wait, deployErr := r.deploy(ctx, r.input(object, adapter))
 	open, err := r.report(ctx, object, adapter, deployErr)
-	return soonest(wait, open), errors.Join(deployErr, err)
+	left, leftErr := r.forget(ctx, object)
+	return soonest(soonest(wait, open), left), errors.Join(deployErr, err, leftErr)
 }
 
 // soonest is the shorter wait, of which zero means none.
