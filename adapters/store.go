@@ -17,6 +17,8 @@ var (
 	// ErrUnsupported: this runtime cannot run the adapter. Wrapped with a
 	// sentence for the user that says which runtime can.
 	ErrUnsupported = errors.New("not supported by this runtime")
+	// ErrNoEarlierLog: the replica has no log of a server before its present one.
+	ErrNoEarlierLog = errors.New("no log of an earlier server")
 )
 
 // Store keeps adapters. What it has answered with no error survives a crash of
@@ -76,4 +78,8 @@ type LogOptions struct {
 	Lines int
 	// Follow goes on with new lines.
 	Follow bool
+	// Previous asks for the log of the server before the present one of the replica,
+	// which ended, and for nothing else: ErrNoEarlierLog where there is none, or
+	// where the runtime keeps one log for all of them. Not with Follow.
+	Previous bool
 }

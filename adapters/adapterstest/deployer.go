@@ -102,6 +102,9 @@ func (d *Deployer) Logs(ctx context.Context, id adapters.UID, opt adapters.LogOp
 	if !found {
 		return adapters.ErrNotFound
 	}
+	if opt.Previous {
+		return adapters.ErrNoEarlierLog
+	}
 	written := len(text)
 	if _, err := io.WriteString(w, newest(text, opt.Lines)); err != nil {
 		return fmt.Errorf("writing log: %w", err)

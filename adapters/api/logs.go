@@ -37,6 +37,9 @@ func (a *api) logs(w http.ResponseWriter, r *http.Request, p adapters.Principal)
 	switch {
 	case errors.Is(err, adapters.ErrNotFound):
 		return &problem{status: http.StatusNotFound, detail: fmt.Sprintf("The adapter has no instance %d.", opt.Instance)}
+	case errors.Is(err, adapters.ErrNoEarlierLog):
+		return &problem{status: http.StatusNotFound, detail: fmt.Sprintf(
+			"Instance %d has no log of an earlier server: none has ended in it, or its log, without previous, has the lines of all of them.", opt.Instance)}
 	case r.Context().Err() != nil:
 		return nil
 	case err != nil:
@@ -63,10 +66,17 @@ func logOptions(query url.Values) (adapters.LogOptions, error) {
 			return opt, badParameter("lines", fmt.Sprintf("It must be between 1 and %d.", maxLogLines))
 		}
 	}
-	if text := query.Get("follow"); text != "" {
-		if opt.Follow, err = strconv.ParseBool(text); err != nil {
-			return opt, badParameter("follow", "It must be true or false.")
+	for name, value := range map[string]*bool{"follow": &opt.Follow, "previous": &opt.Previous} {
+		text := query.Get(name)
+		if text == "" {
+			continue
 		}
+		if *value, err = strconv.ParseBool(text); err != nil {
+			return opt, badParameter(name, "It must be true or false.")
+		}
+	}
+	if opt.Previous && opt.Follow {
+		return opt, badParameter("previous", "It cannot be followed: the server has ended.")
 	}
 	return opt, nil
 }

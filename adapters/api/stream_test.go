@@ -83,7 +83,11 @@ func TestLogs(t *testing.T) {
 	if !strings.Contains(p.Detail, "instance 2") {
 		t.Errorf("detail %q", p.Detail)
 	}
-	for _, bad := range []string{"instance=-1", "instance=x", "lines=0", "lines=10001", "follow=maybe"} {
+	p = f.must(t, 404, "alice", "GET", "/adapters/one/logs?previous=true", "").problem(t)
+	if !strings.Contains(p.Detail, "earlier server") {
+		t.Errorf("detail %q", p.Detail)
+	}
+	for _, bad := range []string{"instance=-1", "instance=x", "lines=0", "lines=10001", "follow=maybe", "previous=2", "previous=1&follow=1"} {
 		name, _, _ := strings.Cut(bad, "=")
 		p := f.must(t, 400, "alice", "GET", "/adapters/one/logs?"+bad, "").problem(t)
 		if d := cmp.Diff([]string{name}, p.pointers()); d != "" {

@@ -29,6 +29,9 @@ func (d *Deployer) Logs(ctx context.Context, id adapters.UID, opt adapters.LogOp
 	if !ok {
 		return fmt.Errorf("replica %d: %w", opt.Instance, adapters.ErrNotFound)
 	}
+	if opt.Previous {
+		return fmt.Errorf("replica %d: %w", opt.Instance, adapters.ErrNoEarlierLog) // one file has the lines of all
+	}
 	lines := opt.Lines
 	if lines <= 0 {
 		lines = defaultLines

@@ -59,6 +59,9 @@ func TestLogs(t *testing.T) {
 	if got := read(2); got != "last\npanic: x\n" {
 		t.Errorf("after a line longer than the bound: %d bytes", len(got))
 	}
+	if err := w.Logs(t.Context(), a.ID, adapters.LogOptions{Previous: true}, &lockedBuffer{}); !errors.Is(err, adapters.ErrNoEarlierLog) {
+		t.Errorf("previous: %v", err)
+	}
 	for _, opt := range []adapters.LogOptions{{Instance: 1}, {Instance: -1}} {
 		if err := w.Logs(t.Context(), a.ID, opt, &lockedBuffer{}); !errors.Is(err, adapters.ErrNotFound) {
 			t.Errorf("%+v: %v", opt, err)

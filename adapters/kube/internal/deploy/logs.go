@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,23 +35,35 @@ const (
 
 // Logs implements adapters.Deployer. Where the server was started anew in its
 // pod, the log of the one before comes first, as far as there are lines left.
-// While a replica is being replaced, the log is that of its successor.
+// While a replica is being replaced, the log is that of its successor. One that
+// has no pod yet can be followed.
 func (d *Deployer) Logs(ctx context.Context, id adapters.UID, opt adapters.LogOptions, w io.Writer) error {
 	pod, err := d.newest(ctx, id, opt.Instance)
 	if err != nil {
 		return err
 	}
-	if pod == nil {
+	if pod == nil && !(opt.Follow && d.expected(id, opt.Instance)) {
 		return fmt.Errorf("replica %d: %w", opt.Instance, adapters.ErrNotFound)
 	}
 	if opt.Lines <= 0 {
 		opt.Lines = defaultLines
 	}
 	r := &reader{d: d, w: w, mask: d.masks.of(ctx, id)}
-	if err := r.newestLines(ctx, pod, opt); err != nil || !opt.Follow {
-		return err
+	if opt.Previous {
+		return r.earlier(ctx, pod, opt)
+	}
+	if pod != nil {
+		if err := r.newestLines(ctx, pod, opt); err != nil || !opt.Follow {
+			return err
+		}
 	}
 	return r.follow(ctx, pod, id, opt)
+}
+
+// expected reports whether there is to be such a replica, though it may have no
+// pod yet.
+func (d *Deployer) expected(id adapters.UID, ordinal int) bool {
+	return slices.ContainsFunc(d.Instances()[id], func(i adapters.Instance) bool { return i.Ordinal == ordinal })
 }
 
 // newest is the pod at that ordinal that was made last, those that are ending
@@ -107,6 +120,25 @@ func (r *reader) newestLines(ctx context.Context, pod *corev1.Pod, opt adapters.
 	return nil
 }
 
+// earlier writes the newest lines of the server before the pod's present one.
+func (r *reader) earlier(ctx context.Context, pod *corev1.Pod, opt adapters.LogOptions) error {
+	none := fmt.Errorf("replica %d: %w", opt.Instance, adapters.ErrNoEarlierLog)
+	if !restarted(pod) {
+		return none
+	}
+	text, err := r.text(ctx, pod, opt.Lines, true)
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		return none // its node has removed it
+	}
+	if _, err := io.WriteString(r.w, r.mask.String(string(text))); err != nil {
+		return fmt.Errorf("writing the log: %w", err)
+	}
+	return nil
+}
+
 func restarted(pod *corev1.Pod) bool {
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.Name == objects.Container {
@@ -116,7 +148,7 @@ func restarted(pod *corev1.Pod) bool {
 	return false
 }
 
-// text is the end of a log; nothing where there is none yet.
+// text is the end of a log; nil where there is none yet, or any more.
 func (r *reader) text(ctx context.Context, pod *corev1.Pod, lines int, previous bool) ([]byte, error) {
 	tail := int64(lines)
 	stream, err := r.open(ctx, pod, corev1.PodLogOptions{TailLines: &tail, Previous: previous})

@@ -99,6 +99,39 @@ func TestLogs(t *testing.T) {
 	if err := d.Logs(t.Context(), "id", adapters.LogOptions{Instance: 2}, &bytes.Buffer{}); !errors.Is(err, adapters.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
+	var text bytes.Buffer
+	if err := d.Logs(t.Context(), "id", adapters.LogOptions{Instance: 1, Lines: 7, Previous: true}, &text); err != nil || text.String() != "before, lines 7\n" {
+		t.Errorf("the earlier: %q, %v", text.String(), err)
+	}
+	if err := d.Logs(t.Context(), "id", adapters.LogOptions{Previous: true}, &bytes.Buffer{}); !errors.Is(err, adapters.ErrNoEarlierLog) {
+		t.Errorf("the earlier of a first: %v", err)
+	}
+}
+
+// TestFollowedBeforeThereIsAPod: the log begins with the pod.
+func TestFollowedBeforeThereIsAPod(t *testing.T) {
+	known := &pods{}
+	d := logsOf(t, known, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "began") })
+	d.snapshot.Store(&map[adapters.UID][]adapters.Instance{"id": {{State: adapters.InstanceFailed}}})
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	out := writer(func(text string) {
+		if text == "began\n" {
+			stop()
+		}
+	})
+	time.AfterFunc(10*time.Millisecond, func() { known.set(logged("mcp-a-0", 1)) })
+	if err := d.Logs(ctx, "id", adapters.LogOptions{Follow: true}, out); err != nil || !errors.Is(ctx.Err(), context.Canceled) {
+		t.Errorf("%v, %v", err, ctx.Err())
+	}
+}
+
+// writer is told what is written.
+type writer func(string)
+
+func (w writer) Write(text []byte) (int, error) {
+	w(string(text))
+	return len(text), nil
 }
 
 func TestNoLogYet(t *testing.T) {
@@ -108,6 +141,10 @@ func TestNoLogYet(t *testing.T) {
 	var text bytes.Buffer
 	if err := d.Logs(t.Context(), "id", adapters.LogOptions{}, &text); err != nil || text.Len() != 0 {
 		t.Errorf("got %q, %v", text.String(), err)
+	}
+	known.set(logged("mcp-a-0", 2))
+	if err := d.Logs(t.Context(), "id", adapters.LogOptions{Previous: true}, &text); !errors.Is(err, adapters.ErrNoEarlierLog) {
+		t.Errorf("an earlier log that its node has removed: %v", err)
 	}
 }
 
