@@ -16,14 +16,11 @@ type names struct {
 	addresses []netip.Addr
 }
 
-// set makes them those of the name.
-func (n *names) set(addresses ...string) {
+// add makes it one of them.
+func (n *names) add(address string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.addresses = nil
-	for _, address := range addresses {
-		n.addresses = append(n.addresses, netip.MustParseAddr(address))
-	}
+	n.addresses = append(n.addresses, netip.MustParseAddr(address))
 }
 
 // serve answers over UDP until the test ends, and returns the port.

@@ -58,7 +58,9 @@ type world struct {
 	changes  int
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld has an Envoy that is told of the control planes of those numbers, and of
+// all where there are none.
+func newWorld(t *testing.T, known ...int) *world {
 	t.Helper()
 	w := &world{t: t, dir: envoytest.SocketDir(t), namespace: newNamespace(t), envoyTLS: t.TempDir(), planeTLS: t.TempDir()}
 	w.ads, w.api, w.ops, w.envoyOps = envoytest.FreePort(t), envoytest.FreePort(t), envoytest.FreePort(t), envoytest.FreePort(t)
@@ -68,7 +70,12 @@ func newWorld(t *testing.T) *world {
 		w.addresses[i] = fmt.Sprintf("127.%d.1.%d", net, i+1)
 	}
 	w.nextPod = net << 8
-	w.names.set(w.addresses[:]...)
+	if len(known) == 0 {
+		known = []int{0, 1}
+	}
+	for _, number := range known {
+		w.names.add(w.addresses[number])
+	}
 	w.certify(mtlstest.NewAuthority(t))
 	w.write("settings.yaml", `
 images: {bridge: "registry.example/mcp-proxy:1"}
