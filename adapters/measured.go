@@ -11,7 +11,7 @@ type Traffic struct {
 	AsOf time.Time `json:"asOf"`
 	// Incomplete says that there may have been more: an Envoy, or the processor
 	// beside it, could not be read lately, or ended within that time with what it
-	// had counted last.
+	// had counted last, or is not among those that are read.
 	Incomplete bool `json:"incomplete,omitempty"`
 	// Requests are those that have ended, Errors those of them that were answered
 	// with 5xx, and Refused those with 4xx.

@@ -23,10 +23,12 @@ type summary struct {
 // Traffic implements adapters.TrafficMeter. An adapter does not inherit from an
 // earlier one of its name.
 func (m *Meter) Traffic(a adapters.Adapter) *adapters.Traffic {
+	connected := m.connected()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	t := summary{to: now}
+	t.Incomplete = connected > m.here()
 	for _, s := range m.sources {
 		t.add(s, a, now)
 	}

@@ -70,6 +70,22 @@ func TestTrafficOfSeveral(t *testing.T) {
 	}
 }
 
+// TestUnreadEnvoy: the sum says that there is an Envoy which is not in it.
+func TestUnreadEnvoy(t *testing.T) {
+	f := newFleet(t)
+	for _, p := range f.pods {
+		p.show(processor(begin, 1, 0), statistics(1, 1, 0))
+	}
+	f.look(0)
+	f.look(every)
+	for envoys, incomplete := range map[int]bool{1: false, 2: false, 3: true} {
+		f.Connect(func() int { return envoys })
+		if got := f.Traffic(adapters.Adapter{}); got == nil || got.Incomplete != incomplete {
+			t.Errorf("with %d Envoys: %+v", envoys, got)
+		}
+	}
+}
+
 // TestOldStranger: one that is found late and did much before counts from then on.
 func TestOldStranger(t *testing.T) {
 	a := adapters.Adapter{Spec: adapters.Spec{Name: "a"}}

@@ -45,8 +45,8 @@ type Config struct {
 	// Log is told what cannot be read. Required.
 	Log *slog.Logger
 	// Connected is how many Envoys get their configuration from here: with more of
-	// them than Find knows, no adapter is known to be idle. Nil means that nobody
-	// knows. It is set before Run.
+	// them than Find knows, summaries are incomplete and no adapter is known to be
+	// idle. Nil means that nobody knows. It is set before Run.
 	Connected func() int
 }
 
@@ -73,6 +73,26 @@ func New(cfg Config) *Meter {
 // Connect says what Config.Connected does, where it is known only later. It is to
 // be called before Run.
 func (m *Meter) Connect(connected func() int) { m.cfg.Connected = connected }
+
+// connected is Config.Connected, or zero. m.mu is not to be held: others may wait for
+// both.
+func (m *Meter) connected() int {
+	if m.cfg.Connected == nil {
+		return 0
+	}
+	return m.cfg.Connected()
+}
+
+// here is how many Envoys there are now. m.mu is held.
+func (m *Meter) here() int {
+	n := 0
+	for _, s := range m.sources {
+		if s.here() {
+			n++
+		}
+	}
+	return n
+}
 
 // Run measures until ctx ends.
 func (m *Meter) Run(ctx context.Context) error {

@@ -35,28 +35,20 @@ func (m *Meter) use(s *source, c *calls) {
 // still answer it, and so are streams of the server's messages; one that is
 // refused before a server is asked is none. Known are uses until some seconds ago.
 func (m *Meter) IdleSince(a adapters.Adapter) (since time.Time, ok bool) {
-	connected := 0
-	if m.cfg.Connected != nil {
-		connected = m.cfg.Connected()
-	}
+	connected := m.connected()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	if m.began.IsZero() || now.Sub(m.found) > fresh {
 		return time.Time{}, false
 	}
-	known := 0
+	if here := m.here(); here == 0 || connected > here {
+		return time.Time{}, false
+	}
 	for _, s := range m.sources {
-		if !s.here() {
-			continue
-		}
-		if s.calls == nil || now.Sub(s.calls.at) > fresh {
+		if s.here() && (s.calls == nil || now.Sub(s.calls.at) > fresh) {
 			return time.Time{}, false
 		}
-		known++
-	}
-	if known == 0 || connected > known {
-		return time.Time{}, false
 	}
 	since = m.watched
 	for _, later := range []time.Time{m.used[a.Name], a.CreatedAt} {
