@@ -49,6 +49,17 @@ func TestLogs(t *testing.T) {
 			t.Errorf("access log: %s is %v, not %v", key, line[key], want)
 		}
 	}
+	if address, is := line["upstream"].(string); !is || address == "" {
+		t.Errorf("access log: the request went to %v", line["upstream"])
+	}
+	nowhere, err := m.Do(http.MethodGet, "/nowhere?sesame", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line = awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "request" && line["path"] == "/nowhere" })
+	if line["request_id"] != nowhere.Header.Get("X-Request-Id") || line["status"] != float64(nowhere.Status) || line["adapter"] != nil {
+		t.Errorf("access log: %v, of a request that no route is for, answered %d", line, nowhere.Status)
+	}
 	line = awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "refused" })
 	for key, want := range map[string]any{"part": "extproc", "level": "DEBUG", "adapter": "a", "method": "tools/list", "request_id": id} {
 		if line[key] != want {
