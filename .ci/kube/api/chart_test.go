@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,7 +37,7 @@ type installation struct {
 
 func install(t *testing.T, args ...string) *installation {
 	t.Helper()
-	out, err := exec.Command("go", "tool", "-modfile="+filepath.Join(root, ".ci/chart/tools/go.mod"), "-n", "helm").Output()
+	out, err := exec.Command("go", "tool", "-modfile="+filepath.Join(root, ".ci/chart/tools/go.mod"), "-n", "helm.sh/helm/v4/cmd/helm").Output()
 	if err != nil {
 		t.Fatalf("building helm: %v", err)
 	}
@@ -176,6 +177,35 @@ func TestOnlyWhatMustRestarts(t *testing.T) {
 			if replaced := !cmp.Equal(before[name], template); replaced != (name == tt.replace) {
 				t.Errorf("%s: %s replaced: %t", tt.values, name, replaced)
 			}
+		}
+	}
+}
+
+// TestScalingKeepsEnvoys: an upgrade that begins to scale them, and those after it,
+// leave as many as there are. Without a number Kubernetes would leave one.
+func TestScalingKeepsEnvoys(t *testing.T) {
+	i := install(t, "--set", "envoy.replicas=5")
+	envoys := appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "mooring-envoy"}}
+	for _, tt := range []struct {
+		values string
+		scale  int32 // what the autoscaler wants before
+		want   int32
+	}{
+		{"envoy.autoscaling.enabled=true", 0, 5},
+		{"extproc.logLevel=warn", 7, 7},
+	} {
+		if tt.scale != 0 {
+			scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: tt.scale}}
+			if err := server.admin.SubResource("scale").Update(t.Context(), &envoys, client.WithSubResourceBody(scale)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		i.upgrade("--reuse-values", "--set", tt.values)
+		if err := server.admin.Get(t.Context(), client.ObjectKeyFromObject(&envoys), &envoys); err != nil {
+			t.Fatal(err)
+		}
+		if got := *envoys.Spec.Replicas; got != tt.want {
+			t.Errorf("%s leaves %d Envoys, not %d", tt.values, got, tt.want)
 		}
 	}
 }
