@@ -7,14 +7,18 @@
 #
 # LAB_IMAGES are archives of images to load on each node. Prints KUBECONFIG and
 # LAB_STATE for a shell to evaluate.
-set -euo pipefail
+set -eEuo pipefail # -E: the trap is for functions too
 # shellcheck source=places.sh
 source "$(dirname "$0")/places.sh"
 mode=${1:-node} nodes=${2:-1}
 export LAB_STATE=${LAB_STATE:-$(mktemp -d -t mooring-lab.XXXXXX)}
 address=127.0.0.1
 [ "$mode" = control ] || address=$net.1
-[ ! -e "$LAB_STATE/run/pids" ] || { say "$LAB_STATE already holds a lab; stop.sh ends it"; exit 1; }
+[ ! -e "$LAB_STATE/run/pids" ] || { say "$LAB_STATE already holds a lab; stop.sh (make k8s-stop) ends it"; exit 1; }
+if [ "$mode" = node ]; then
+	((UID == 0)) || { say "nodes need root"; exit 1; }
+	[ ! -e "/sys/class/net/$bridge" ] || { say "there is a lab with nodes on this machine already"; exit 1; }
+fi
 mkdir -p "$LAB_STATE"/{log,pki,run,etcd,pv}
 : >"$LAB_STATE/run/pids"
 trap 'say "failed at line $LINENO; see $LAB_STATE/log"; "$lab/stop.sh" >&2 || true' ERR

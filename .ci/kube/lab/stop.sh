@@ -5,7 +5,11 @@ set -uo pipefail
 # shellcheck source=places.sh
 source "$(dirname "$0")/places.sh"
 pids=${LAB_STATE:?the folder that start.sh printed}/run/pids
-[ -e "$pids" ] || { say "no lab in $LAB_STATE"; exit 0; }
+if [ ! -e "$pids" ]; then # its logs may be left, of one that did not come up
+	say "no lab runs in $LAB_STATE"
+	[ "${LAB_PURGE:-}" != 1 ] || { rm -rf -- "$LAB_STATE/log" && rmdir -- "$LAB_STATE" 2>/dev/null; }
+	exit 0
+fi
 
 # each COMMAND...: for all that still run, the last started first: NAME PID START.
 each() {
@@ -59,7 +63,7 @@ each end
 each gone
 network
 cgroups
-rm -f "$pids"
 rmdir /tmp/hostpath_pv 2>/dev/null
+find "$LAB_STATE" -mindepth 1 -maxdepth 1 ! -name log -exec rm -rf {} +
 [ "${LAB_PURGE:-}" != 1 ] || rm -rf -- "$LAB_STATE"
 exit 0
