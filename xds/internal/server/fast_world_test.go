@@ -63,9 +63,9 @@ func TestFast(t *testing.T) {
 // inside is test as a subtest, which fails in place of the test around it.
 func (w *world) inside(test func(*testing.T, *world)) func(*testing.T) {
 	return func(t *testing.T) {
-		outer := w.t
+		outer, issuer := w.t, w.issuer.t
 		w.t, w.issuer.t = t, t
-		defer func() { w.t, w.issuer.t = outer, outer }()
+		defer func() { w.t, w.issuer.t = outer, issuer }()
 		test(t, w)
 	}
 }
@@ -248,7 +248,7 @@ func (u user) claims() map[string]any {
 	return map[string]any{"sub": u.name, "roles": u.roles}
 }
 
-func claimsOf(t *testing.T, token string) map[string]any {
+func claimsOf(t testing.TB, token string) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	claims := map[string]any{}

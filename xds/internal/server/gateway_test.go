@@ -35,7 +35,7 @@ const (
 // gateway is a control plane with a real Envoy, an external processor that
 // allows what it is not told to refuse, and an API that says its name.
 type gateway struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	listen   string
 	ops      string
@@ -72,7 +72,7 @@ func (s sabotage) Adapter(e translate.Entry) (*translate.Adapter, error) {
 	return a, err
 }
 
-func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
+func newGateway(t testing.TB, spoil func(*translate.Adapter)) *gateway {
 	t.Helper()
 	g := prepared(t)
 	g.start(spoil)
@@ -81,7 +81,7 @@ func newGateway(t *testing.T, spoil func(*translate.Adapter)) *gateway {
 }
 
 // prepared is a gateway without control plane and external processor.
-func prepared(t *testing.T) *gateway {
+func prepared(t testing.TB) *gateway {
 	t.Helper()
 	g := &gateway{
 		t: t, dir: envoytest.SocketDir(t),

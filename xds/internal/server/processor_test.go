@@ -37,7 +37,7 @@ type processor struct {
 
 const refusal = `{"jsonrpc":"2.0","id":7,"error":{"code":-32600,"message":"who are you"}}`
 
-func newProcessor(t *testing.T, socket string) *processor {
+func newProcessor(t testing.TB, socket string) *processor {
 	t.Helper()
 	l, err := net.Listen("unix", socket)
 	if err != nil {
