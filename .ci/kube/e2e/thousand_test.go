@@ -124,14 +124,24 @@ func (took *times) add(posted, served time.Time, pod life) {
 // serve posts the adapter and asks as often until it serves.
 func serve(m *harness.Mooring, name string, often time.Duration) (posted, served time.Time, err error) {
 	spec := harness.JSON(m, testServer(name, 1))
+	ticker := time.NewTicker(often)
+	defer ticker.Stop()
 	posted = time.Now()
+	end := posted.Add(2 * time.Minute)
 	answer, err := m.Do(http.MethodPost, "/adapters", spec, "Content-Type", "application/json")
+	// On a machine that is too busy a control plane may be out of reach for a moment:
+	// the client tries again, and that is part of what it waits for.
+	for err == nil && answer.Status == http.StatusServiceUnavailable && time.Now().Before(end) {
+		<-ticker.C
+		answer, err = m.Do(http.MethodPost, "/adapters", spec, "Content-Type", "application/json")
+		if answer.Status == http.StatusConflict {
+			answer.Status = http.StatusCreated // by the try before
+		}
+	}
 	if err != nil || answer.Status != http.StatusCreated {
 		return posted, served, fmt.Errorf("posting %s: status %d, error %v: %s", name, answer.Status, err, answer.Body)
 	}
-	ticker := time.NewTicker(often)
-	defer ticker.Stop()
-	for end := posted.Add(2 * time.Minute); time.Now().Before(end); <-ticker.C {
+	for ; time.Now().Before(end); <-ticker.C {
 		answer, err = m.Do(http.MethodPost, "/adapters/"+name+"/mcp",
 			`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"e2e","version":"1"}}}`,
 			"Content-Type", "application/json", "Accept", "application/json, text/event-stream")
