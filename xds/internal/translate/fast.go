@@ -11,6 +11,9 @@ import (
 	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	networkinputsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
+	metadatamatcherv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/metadata/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -104,24 +107,52 @@ func judging(l Limits, t Trust) (proto.Message, error) {
 		XdsMatcher: &xdsmatcherv3.Matcher{
 			MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
 				Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{
-					Predicate: &xdsmatcherv3.Matcher_MatcherList_Predicate{
-						MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{
-							SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
-								Input: xdsExtension("request", &xdsmatcherv3.HttpAttributesCelMatchInput{}),
-								Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{
-									CustomMatch: xdsExtension("verdict", &xdsmatcherv3.CelMatcher{
-										ExprMatch: &xdstypev3.CelExpression{CelExprParsed: expression},
-									}),
-								},
-							},
-						},
-					},
+					Predicate: both(sessionVerified(), predicate(
+						xdsExtension("request", &xdsmatcherv3.HttpAttributesCelMatchInput{}),
+						xdsExtension("verdict", &xdsmatcherv3.CelMatcher{ExprMatch: &xdstypev3.CelExpression{CelExprParsed: expression}}),
+					)),
 					OnMatch: executing("mooring.pass", passing()),
 				}},
 			}},
 			OnNoMatch: executing(contract.FilterExtProc, extProc(l)),
 		},
 	}, nil
+}
+
+// sessionVerified holds where there is a session's token that was verified, which
+// all other routes are without: they are spared the expression.
+func sessionVerified() *xdsmatcherv3.Matcher_MatcherList_Predicate {
+	return predicate(
+		xdsExtension("session", &networkinputsv3.DynamicMetadataInput{
+			Filter: contract.FilterJWT,
+			Path: []*networkinputsv3.DynamicMetadataInput_PathSegment{
+				{Segment: &networkinputsv3.DynamicMetadataInput_PathSegment_Key{Key: contract.MetadataSessionToken}},
+				{Segment: &networkinputsv3.DynamicMetadataInput_PathSegment_Key{Key: contract.ClaimBinding}},
+			},
+		}),
+		xdsExtension("verified", &metadatamatcherv3.Metadata{
+			Value: &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_PresentMatch{PresentMatch: true}},
+		}),
+	)
+}
+
+func predicate(input, matcher *xdscorev3.TypedExtensionConfig) *xdsmatcherv3.Matcher_MatcherList_Predicate {
+	return &xdsmatcherv3.Matcher_MatcherList_Predicate{
+		MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{
+			SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
+				Input:   input,
+				Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{CustomMatch: matcher},
+			},
+		},
+	}
+}
+
+func both(list ...*xdsmatcherv3.Matcher_MatcherList_Predicate) *xdsmatcherv3.Matcher_MatcherList_Predicate {
+	return &xdsmatcherv3.Matcher_MatcherList_Predicate{
+		MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_AndMatcher{
+			AndMatcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: list},
+		},
+	}
 }
 
 func executing(name string, filter proto.Message) *xdsmatcherv3.Matcher_OnMatch {

@@ -97,7 +97,7 @@ func legible(t *testing.T, filter *corev3.TypedExtensionConfig) *corev3.TypedExt
 		return filter
 	}
 	unpack(t, filter.GetTypedConfig(), judging)
-	predicate := judging.GetXdsMatcher().GetMatcherList().GetMatchers()[0].GetPredicate().GetSinglePredicate()
+	predicate := judging.GetXdsMatcher().GetMatcherList().GetMatchers()[0].GetPredicate().GetAndMatcher().GetPredicate()[1].GetSinglePredicate()
 	unpack(t, predicate.GetCustomMatch().GetTypedConfig(), matcher)
 	text, err := parser.Unparse(expressionOf(t, matcher.GetExprMatch().GetCelExprParsed()), ast.NewSourceInfo(nil),
 		parser.WrapOnOperators("_&&_", "_||_"), parser.WrapOnColumn(1), parser.WrapAfterColumnLimit(false))
