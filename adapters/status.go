@@ -21,6 +21,9 @@ const (
 	ReasonReplicaReady = "ReplicaReady"
 	// ReasonScaledToZero: replicaCount is 0.
 	ReasonScaledToZero = "ScaledToZero"
+	// ReasonAsleep: nobody called for a while, so the replicas were ended. The next
+	// request starts them.
+	ReasonAsleep = "Asleep"
 	// ReasonPending: no replica was started yet.
 	ReasonPending = "Pending"
 	// ReasonNoEffect: the runtime has no such thing.
@@ -30,6 +33,23 @@ const (
 // pollProgrammed is how often Wait looks whether Envoy has an adapter's
 // configuration: a Programmer tells of no changes.
 const pollProgrammed = 50 * time.Millisecond
+
+// Sleeper is a Deployer that ends the replicas of adapters that nobody calls, and
+// starts them again with the next request.
+type Sleeper interface {
+	// AsleepSince is since when that is so of an adapter. It is not ok for one that
+	// is awake.
+	AsleepSince(id UID) (since time.Time, ok bool)
+}
+
+// asleepSince is that of Sleeper, where the Deployer is one.
+func (s *Service) asleepSince(a Adapter) (since time.Time, ok bool) {
+	sleeper, can := s.cfg.Deployer.(Sleeper)
+	if !can || a.ReplicaCount == 0 {
+		return time.Time{}, false
+	}
+	return sleeper.AsleepSince(a.ID)
+}
 
 // Status is what the Deployer made of a, now.
 func (s *Service) Status(a Adapter) Status {
@@ -52,6 +72,13 @@ func (s *Service) Status(a Adapter) Status {
 	}
 	ready := readyCondition(a, instances)
 	status.ReplicaStatus = replicaStatus(a, status.ReadyReplicas, instances)
+	if since, asleep := s.asleepSince(a); asleep {
+		ready = Condition{
+			Type: ConditionReady, Status: StatusFalse, Reason: ReasonAsleep, LastTransitionTime: since.UTC(),
+			Message: "Nobody called for a while, so the replicas were ended. The next request starts them.",
+		}
+		status.ReplicaStatus = "Asleep"
+	}
 	status.Conditions = append(status.Conditions, ready)
 	if s.cfg.Programmer != nil {
 		status.Conditions = append(status.Conditions, s.cfg.Programmer.Programmed(a))
@@ -145,6 +172,9 @@ func (s *Service) Wait(ctx context.Context, a Adapter) {
 }
 
 func (s *Service) settled(a Adapter) bool {
+	if _, asleep := s.asleepSince(a); asleep {
+		return true
+	}
 	ready, hash := 0, a.TemplateHash()
 	for _, instance := range s.cfg.Deployer.Instances()[a.ID] {
 		if instance.TemplateHash != hash {

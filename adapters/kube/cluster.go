@@ -75,7 +75,10 @@ type Cluster struct {
 	deployer *deploy.Deployer
 	// programmer knows what Envoys have accepted. Nil means that nobody does.
 	programmer adapters.Programmer
-	keys       *keysDocument
+	// uses knows when adapters were used. Nil means that nobody does, so that none
+	// falls asleep.
+	uses adapters.UseMeter
+	keys *keysDocument
 	// everywhere run on every replica, and leading on the one that leads, until it
 	// does no more: they may run several times, one after the other.
 	everywhere, leading []func(context.Context) error

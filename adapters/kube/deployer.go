@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -46,15 +47,23 @@ func (c *Cluster) addDeployer() error {
 	var reconciler *reconcile.Reconciler
 	c.deployer = deploy.New(deploy.Config{
 		Cache: c.objects.GetCache(), API: api, Namespace: c.cfg.Namespace, Store: c.store, Settings: c.cfg.Settings, Log: c.cfg.Log,
-		Touch: func(names []string) { reconciler.Touch(names) },
+		Asleep: c.asleep(),
+		Touch:  func(names []string) { reconciler.Touch(names) },
 	})
 	reconciler = reconcile.New(reconcile.Config{
 		Cache: c.objects.GetCache(), Client: c.objects.GetClient(), Direct: c.objects.GetAPIReader(), Namespace: c.cfg.Namespace,
 		Read: func(ctx context.Context, object *v1alpha1.MCPAdapter) (adapters.Adapter, error) {
 			return c.store.read(object, c.store.cachedSecrets(ctx))
 		},
-		Known:  c.deployer.Known(),
-		Status: c.statusOf(),
+		Known:     c.deployer.Known(),
+		Status:    c.statusOf(),
+		Instances: func(id adapters.UID) []adapters.Instance { return c.deployer.Instances()[id] },
+		Idle: func(a adapters.Adapter) (time.Time, bool) {
+			if c.uses == nil {
+				return time.Time{}, false
+			}
+			return c.uses.IdleSince(a)
+		},
 		URL: func(name string) string {
 			return strings.TrimSuffix(c.cfg.PublicURL, "/") + "/adapters/" + name + "/mcp"
 		},

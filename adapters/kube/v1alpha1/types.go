@@ -73,6 +73,13 @@ type MCPAdapterStatus struct {
 	// URL is where clients reach the adapter.
 	// +optional
 	URL string `json:"url,omitempty"`
+	// AsleepSince is since when the adapter's pods are taken away because nobody
+	// calls it. The next request removes it. Absent means that it is awake.
+	// +optional
+	AsleepSince *metav1.Time `json:"asleepSince,omitempty"`
+	// WokenAt is when it was last woken.
+	// +optional
+	WokenAt *metav1.Time `json:"wokenAt,omitempty"`
 	// Selector selects the pods, for the scale subresource.
 	// +optional
 	Selector string `json:"selector,omitempty"`

@@ -42,7 +42,7 @@ func (l *Loop) settled(ctx context.Context) bool {
 	}
 	instances := l.config.Deployer.Instances()
 	for _, a := range list {
-		if len(instances[a.ID]) < a.ReplicaCount {
+		if len(instances[a.ID]) < a.ReplicaCount && !l.asleep(a.ID) {
 			return false
 		}
 		for _, i := range instances[a.ID] {
@@ -52,4 +52,14 @@ func (l *Loop) settled(ctx context.Context) bool {
 		}
 	}
 	return true
+}
+
+// asleep reports whether the adapter has no instances because nobody calls it.
+func (l *Loop) asleep(id adapters.UID) bool {
+	sleeper, can := l.config.Deployer.(adapters.Sleeper)
+	if !can {
+		return false
+	}
+	_, sleeps := sleeper.AsleepSince(id)
+	return sleeps
 }

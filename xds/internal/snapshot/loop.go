@@ -183,7 +183,7 @@ func (l *Loop) round(ctx context.Context, seen time.Time) (wait time.Duration, e
 		return 0, fmt.Errorf("listing adapters: %w", err)
 	}
 	instances := l.config.Deployer.Instances()
-	l.metrics.count(list, instances)
+	l.metrics.count(list, instances, l.asleep)
 	rows, wait := l.rows(list, instances)
 	kept := l.admit(rows)
 	next, err := l.next(kept)

@@ -16,6 +16,7 @@ const (
 	stateDraining = "draining"
 	stateFailed   = "failed"
 	stateStopped  = "stopped"
+	stateAsleep   = "asleep"
 )
 
 type metrics struct {
@@ -84,10 +85,14 @@ func (m *metrics) routable(created, started, now time.Time) {
 	}
 }
 
-func (m *metrics) count(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance) {
-	counts := map[string]int{stateReady: 0, stateStarting: 0, stateDraining: 0, stateFailed: 0, stateStopped: 0}
+func (m *metrics) count(list []adapters.Adapter, instances map[adapters.UID][]adapters.Instance, asleep func(adapters.UID) bool) {
+	counts := map[string]int{stateReady: 0, stateStarting: 0, stateDraining: 0, stateFailed: 0, stateStopped: 0, stateAsleep: 0}
 	for _, a := range list {
-		counts[bestState(instances[a.ID])]++
+		state := bestState(instances[a.ID])
+		if state == stateStopped && asleep(a.ID) {
+			state = stateAsleep
+		}
+		counts[state]++
 	}
 	for state, n := range counts {
 		m.adapters.WithLabelValues(state).Set(float64(n))

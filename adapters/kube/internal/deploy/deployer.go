@@ -30,7 +30,8 @@ const (
 	restful = 3
 )
 
-// Config is what a Deployer works with. All but Touch and Log are required.
+// Config is what a Deployer works with. All but Asleep, Touch and Log are
+// required.
 type Config struct {
 	// Cache has the pods, EndpointSlices and StatefulSets of Namespace. Somebody
 	// else runs it.
@@ -43,6 +44,9 @@ type Config struct {
 	Store adapters.Store
 	// Settings are the operator's.
 	Settings settings.Settings
+	// Asleep has the adapters that nobody calls, which have no pods or are about to
+	// lose them. Nil means that none ever is.
+	Asleep func(context.Context) (map[adapters.UID]Sleep, error)
 	// Touch is told the names of adapters whose instances changed. Nil means
 	// nobody.
 	Touch func(names []string)
@@ -61,6 +65,8 @@ type Deployer struct {
 	warned    *warnings.Book
 	masks     *masks
 
+	asleep atomic.Pointer[map[adapters.UID]Sleep]
+
 	// names are those of the adapters of snapshot. They belong to Run.
 	names map[adapters.UID]string
 }
@@ -76,6 +82,7 @@ func New(cfg Config) *Deployer {
 	d.asker = newAsker(d.own.Notify)
 	d.warned = warnings.NewBook(cfg.API, cfg.Namespace, d.own.Notify)
 	d.snapshot.Store(&map[adapters.UID][]adapters.Instance{})
+	d.asleep.Store(&map[adapters.UID]Sleep{})
 	return d
 }
 
@@ -165,12 +172,16 @@ func (d *Deployer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asleep, touched, err := d.lookForSleep(ctx)
+	if err != nil {
+		return err
+	}
+	world.Asleep = asleep
 	d.asker.follow(ctx, world.Pods)
 	world.Answers = d.asker.answers()
 	world.Conceal = func(id adapters.UID, text string) string { return d.masks.of(ctx, id).String(text) }
 	next := instances.Of(world)
 	before, names := *d.snapshot.Load(), namesIn(world)
-	var touched []string
 	for id, name := range names {
 		if !reflect.DeepEqual(next[id], before[id]) {
 			touched = append(touched, name)

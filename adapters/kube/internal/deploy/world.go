@@ -16,6 +16,7 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/instances"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/warnings"
+	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
 
 // listen makes changes of what instances are made of known.
@@ -37,10 +38,15 @@ func (d *Deployer) listen(ctx context.Context) (remove func(), err error) {
 			d.own.Notify()
 		}
 	}
-	for _, kind := range []struct {
+	type watched struct {
 		object  client.Object
 		handler toolscache.ResourceEventHandler
-	}{{&corev1.Pod{}, tell}, {&discoveryv1.EndpointSlice{}, tell}, {&appsv1.StatefulSet{}, rescaled}} {
+	}
+	kinds := []watched{{&corev1.Pod{}, tell}, {&discoveryv1.EndpointSlice{}, tell}, {&appsv1.StatefulSet{}, rescaled}}
+	if d.cfg.Asleep != nil {
+		kinds = append(kinds, watched{&v1alpha1.MCPAdapter{}, onlySleep(tell)})
+	}
+	for _, kind := range kinds {
 		informer, err := d.cfg.Cache.GetInformer(ctx, kind.object, cache.BlockUntilSynced(false))
 		if err != nil {
 			remove()

@@ -43,6 +43,8 @@ type World struct {
 	Sets []*appsv1.StatefulSet
 	// Warnings are what Kubernetes warns of and what still stands, the newest first.
 	Warnings map[warnings.About][]warnings.Warning
+	// Asleep are the adapters that fall asleep: their pods take no new sessions.
+	Asleep map[adapters.UID]bool
 	// Conceal takes secrets out of what the servers of an adapter said. Nil takes
 	// out nothing.
 	Conceal func(adapters.UID, string) string
@@ -60,6 +62,9 @@ func Of(w World) map[adapters.UID][]adapters.Instance {
 	add := func(id adapters.UID, instance adapters.Instance, born time.Time) {
 		if id == "" {
 			return
+		}
+		if w.Asleep[id] && instance.State == adapters.InstanceReady {
+			instance.State, instance.Reason, instance.Message = adapters.InstanceDraining, adapters.ReasonAsleep, "Nobody calls, so it is about to end."
 		}
 		if w.Conceal != nil && instance.Message != "" {
 			instance.Message = w.Conceal(id, instance.Message)

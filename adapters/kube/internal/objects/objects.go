@@ -34,6 +34,8 @@ type Input struct {
 	Adapter adapters.Adapter
 	// Settings are the operator's, filled in.
 	Settings settings.Settings
+	// Asleep says that there are to be no pods, since nobody calls.
+	Asleep bool
 }
 
 // Set is what an adapter is made of. What is nil must not be there.

@@ -26,6 +26,9 @@ const (
 // one after the other.
 func (in Input) statefulSet() *appsv1.StatefulSet {
 	replicas, kept, partition := int32(in.Adapter.ReplicaCount), int32(history), int32(0)
+	if in.Asleep {
+		replicas = 0
+	}
 	return &appsv1.StatefulSet{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"},
 		ObjectMeta: in.meta(Name(in.Adapter.Name)),

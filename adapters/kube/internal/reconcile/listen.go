@@ -88,11 +88,21 @@ func handler(tell func(client.Object)) toolscache.ResourceEventHandler {
 	}
 }
 
-// changed reports whether more than the status did. Kinds without a generation
+// sleeps reports whether the object is an adapter that is marked to sleep.
+func sleeps(o client.Object) bool {
+	adapter, is := o.(*v1alpha1.MCPAdapter)
+	return is && adapter.Status.AsleepSince != nil
+}
+
+// changed reports whether more than the status did, or an adapter fell asleep or
+// was woken. Kinds without a generation
 // have no status that changes.
 func changed(old, now client.Object) bool {
 	if old.GetResourceVersion() == now.GetResourceVersion() {
 		return false
+	}
+	if sleeps(old) != sleeps(now) {
+		return true
 	}
 	return now.GetGeneration() == 0 || old.GetGeneration() != now.GetGeneration() ||
 		(old.GetDeletionTimestamp() == nil) != (now.GetDeletionTimestamp() == nil) ||

@@ -23,7 +23,7 @@ func (r *Reconciler) hurry(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return r.hurryAll(ctx, pods)
+	return r.hurryAll(ctx, pods, hurried)
 }
 
 // ofLife parts the pods of one life of an adapter from those of former ones, which
@@ -39,12 +39,13 @@ func ofLife(pods []corev1.Pod, id adapters.UID) (own, former []corev1.Pod) {
 	return own, former
 }
 
-func (r *Reconciler) hurryAll(ctx context.Context, pods []corev1.Pod) error {
+// hurryAll lets the pods end within grace seconds.
+func (r *Reconciler) hurryAll(ctx context.Context, pods []corev1.Pod, grace int64) error {
 	for i := range pods {
-		if grace := pods[i].DeletionGracePeriodSeconds; grace != nil && *grace <= hurried {
+		if given := pods[i].DeletionGracePeriodSeconds; given != nil && *given <= grace {
 			continue
 		}
-		if err := r.end(ctx, &pods[i], hurried); err != nil {
+		if err := r.end(ctx, &pods[i], grace); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,8 @@ const Manager = client.FieldOwner("mooring")
 // again is when something that is in the way is looked at anew.
 const again = time.Second
 
-// Config is what a Reconciler works with. All but Log are required.
+// Config is what a Reconciler works with. All but Instances,
+// Idle and Log are required.
 type Config struct {
 	// Cache has what is in Namespace; Client reads from it, and writes to the API.
 	// Somebody else runs it.
@@ -49,6 +50,11 @@ type Config struct {
 	Known <-chan struct{}
 	// Status says how an adapter is.
 	Status func(adapters.Adapter) adapters.Status
+	// Instances are the replicas of an adapter. Nil means that there are none.
+	Instances func(adapters.UID) []adapters.Instance
+	// Idle is since when nobody has called an adapter, as adapters.UseMeter's
+	// IdleSince. Nil means that it is not known, so that no adapter falls asleep.
+	Idle func(adapters.Adapter) (since time.Time, ok bool)
 	// URL is where clients reach the adapter of that name.
 	URL func(name string) string
 	// Settings are the operator's.
@@ -97,7 +103,7 @@ func (r *Reconciler) deploy(ctx context.Context, in objects.Input) (wait time.Du
 		return 0, err
 	}
 	pods, former := ofLife(pods, in.Adapter.ID)
-	if err := r.hurryAll(ctx, former); err != nil {
+	if err := r.hurryAll(ctx, former, hurried); err != nil {
 		return 0, err
 	}
 	set := objects.Make(in)

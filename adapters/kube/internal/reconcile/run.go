@@ -120,10 +120,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (wait time.Dura
 	if err != nil {
 		return 0, fmt.Errorf("reading adapter %q: %w", name, err)
 	}
-	wait, deployErr := r.deploy(ctx, r.input(object, adapter))
+	in := r.input(object, adapter)
+	var look time.Duration
+	if in.Asleep, look, err = r.settle(ctx, in); err != nil {
+		return 0, err
+	}
+	wait, deployErr := r.deploy(ctx, in)
 	open, err := r.report(ctx, object, adapter, deployErr)
 	left, leftErr := r.forget(ctx, object)
-	return soonest(soonest(wait, open), left), errors.Join(deployErr, err, leftErr)
+	return soonest(soonest(look, wait), soonest(open, left)), errors.Join(deployErr, err, leftErr, r.endAsleep(ctx, in))
 }
 
 // soonest is the shorter wait, of which zero means none.

@@ -73,6 +73,7 @@ func (s *Settings) fill() {
 	if s.TerminationGracePeriod.Duration == 0 {
 		s.TerminationGracePeriod.Duration = DefaultGracePeriod
 	}
+	s.ScaleToZero.fill()
 	if s.Resources == nil {
 		s.Resources = &corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
@@ -94,6 +95,7 @@ func (s Settings) Validate() error {
 	if grace := s.TerminationGracePeriod.Duration; grace < minGrace || grace > maxGrace {
 		f.add("terminationGracePeriod: it must be from %s to %s", minGrace, maxGrace)
 	}
+	s.ScaleToZero.validate(&f)
 	return errors.Join(f...)
 }
 

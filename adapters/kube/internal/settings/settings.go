@@ -34,6 +34,9 @@ type Settings struct {
 	// TerminationGracePeriod is how long a pod that is to end may keep its
 	// sessions. Absent means DefaultGracePeriod.
 	TerminationGracePeriod metav1.Duration `json:"terminationGracePeriod"`
+	// ScaleToZero says when adapters that nobody uses have no pods. The zero value
+	// means never.
+	ScaleToZero ScaleToZero `json:"scaleToZero"`
 }
 
 // Images say where images come from.
