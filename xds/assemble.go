@@ -20,6 +20,7 @@ import (
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
 	"github.com/mooring-mcp/mooring/xds/internal/trust"
+	"github.com/mooring-mcp/mooring/xds/internal/wake"
 )
 
 // base is what is there before it matters where adapters run.
@@ -85,6 +86,9 @@ type runtime struct {
 	// join makes the loop one of several, by a service beside discovery and a task.
 	// Nil means that it is the only one.
 	join func(*snapshot.Loop) (func(grpc.ServiceRegistrar), func(context.Context) error)
+	// hold makes what holds requests to adapters without a replica that serves. Nil
+	// means that none are held.
+	hold func(wake.Loop) (*wake.Waker, error)
 	// known is closed once deployer knows what runs. Nil means at once.
 	known <-chan struct{}
 }
@@ -116,6 +120,13 @@ func (b *base) assemble(r runtime) (parts, error) {
 	handler, err := b.apiHandler(r, service, loop)
 	if err != nil {
 		return parts{}, err
+	}
+	if r.hold != nil {
+		waker, err := r.hold(loop)
+		if err != nil {
+			return parts{}, err
+		}
+		handler, r.tasks = waker.Before(handler), append(r.tasks, waker.Run)
 	}
 	return parts{
 		run: r.run, loop: loop, discovery: server.New(loop, b.log, r.services...),

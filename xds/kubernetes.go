@@ -23,7 +23,12 @@ import (
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/traffic"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
+	"github.com/mooring-mcp/mooring/xds/internal/wake"
 )
+
+// wakerListen is where Envoy finds the control plane for requests that are to be
+// held: within its own pod.
+const wakerListen = "127.0.0.1:18002"
 
 // Kubernetes is what the flags say where adapters run as pods. Any number of
 // control planes work side by side; one of them leads.
@@ -135,11 +140,21 @@ func (c *Kubernetes) onCluster(b *base) (runtime, error) {
 	if who, err = b.openIdentity(apikeys.NewDocumentKeyring(known, nil), apikeys.NewDocumentStore(known)); err != nil {
 		return runtime{}, err
 	}
-	return runtime{
+	r := runtime{
 		store: cluster.Store(), deployer: cluster.Deployer(), run: cluster.Run, known: cluster.Known(), report: cluster.ReportProgrammed,
 		who: who, remotes: remotes, settings: c.podSettings(),
 		services: []func(grpc.ServiceRegistrar){func(to grpc.ServiceRegistrar) { feed.Register(to, known) }},
-	}, nil
+	}
+	if sleeping := pods.ScaleToZero; sleeping.On() {
+		r.settings.Waker = translate.Waker{Listen: wakerListen, Hold: sleeping.WakeTimeout.Duration}
+		r.hold = func(loop wake.Loop) (*wake.Waker, error) {
+			return wake.New(wake.Config{
+				Loop: loop, Wake: cluster.Wake, Timeout: sleeping.WakeTimeout.Duration,
+				Most: sleeping.HeldRequests, MostOfOne: sleeping.HeldPerAdapter, Registerer: b.registry, Log: b.log,
+			})
+		}
+	}
+	return r, nil
 }
 
 // measure has the Envoys' traffic measured, if it is known where they are.

@@ -22,6 +22,9 @@ const (
 	// which another replica, or this one a moment later, may serve: Envoy sends
 	// it again then.
 	HeaderUnsent = "x-mooring-unsent"
+	// HeaderAdapter is the name of the adapter that a request is for, where it may
+	// have to be held because none of its replicas serves.
+	HeaderAdapter = "x-mooring-adapter"
 )
 
 // The headers that name the caller to servers of adapters that ask for it.

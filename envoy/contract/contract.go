@@ -59,6 +59,12 @@ const (
 	ListenerPublic = "mooring.public"
 	// ListenerOps serves metrics.
 	ListenerOps = "mooring.ops"
+	// ListenerWaker serves Envoy itself: requests to adapters without a replica that
+	// serves go through it to the control plane, which holds them.
+	ListenerWaker = "mooring.waker"
+	// HostWaker is the Host of such requests. The public listener lets it in from
+	// nobody.
+	HostWaker = "waker.mooring.internal"
 	// StatPublic is what statistics of ListenerPublic are named by.
 	StatPublic = "public"
 	// RoutesPublic is the route configuration of ListenerPublic.

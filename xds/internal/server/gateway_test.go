@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/mooring-mcp/mooring/xds/internal/server"
 	"github.com/mooring-mcp/mooring/xds/internal/snapshot"
 	"github.com/mooring-mcp/mooring/xds/internal/translate"
+	"github.com/mooring-mcp/mooring/xds/internal/wake"
 )
 
 const (
@@ -56,6 +58,10 @@ type gateway struct {
 	truster snapshot.Truster
 	// pods says that replicas are pods.
 	pods bool
+	// wakes counts how often adapters were to be woken. Nil means that no requests
+	// are held.
+	wakes *atomic.Int32
+	waker *wake.Waker
 }
 
 // sabotage changes what is made of an adapter, after it was checked.
@@ -91,8 +97,14 @@ func prepared(t testing.TB) *gateway {
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	g.api = g.serve("api.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Set-Cookie", "a=b")
-		_, _ = fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
+		serve := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Set-Cookie", "a=b")
+			_, _ = fmt.Fprintf(w, "api %s %s", r.Method, r.URL)
+		}))
+		if g.waker != nil {
+			serve = g.waker.Before(serve)
+		}
+		serve.ServeHTTP(w, r)
 	}))
 	for _, name := range []string{"xds-ops", "extproc-ops"} {
 		g.serve(name+".sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +124,11 @@ func (g *gateway) socket(name string) string { return filepath.Join(g.dir, name)
 // start runs a control plane until the test ends or g.stop is called.
 func (g *gateway) start(spoil func(*translate.Adapter)) {
 	g.t.Helper()
-	translator, err := translate.New(translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: publicURL, Fast: g.truster != nil, Pods: g.pods, OpsAnyHost: g.pods})
+	set := translate.Settings{Listen: g.listen, OpsListen: g.ops, PublicURL: publicURL, Fast: g.truster != nil, Pods: g.pods, OpsAnyHost: g.pods}
+	if g.wakes != nil {
+		set.Waker = translate.Waker{Listen: envoytest.FreeAddress(g.t), Hold: patience}
+	}
+	translator, err := translate.New(set)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -128,6 +144,16 @@ func (g *gateway) start(spoil func(*translate.Adapter)) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	group, ctx := errgroup.WithContext(ctx)
+	if g.wakes != nil {
+		g.waker, err = wake.New(wake.Config{
+			Loop: g.loop, Timeout: patience, Most: 10, MostOfOne: 10, Registerer: g.registry, Log: log,
+			Wake: func(context.Context, string) error { g.wakes.Add(1); return nil },
+		})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		group.Go(func() error { return g.waker.Run(ctx) })
+	}
 	group.Go(func() error { return g.loop.Run(ctx) })
 	group.Go(func() error { return server.New(g.loop, log).Serve(ctx, l) })
 	g.stop = sync.OnceFunc(func() {

@@ -100,6 +100,9 @@ func (m *metrics) count(list []adapters.Adapter, instances map[adapters.UID][]ad
 	shown := make(map[string]figures, len(list))
 	for _, a := range list {
 		now := figuresOf(a, instances[a.ID])
+		if asleep(a.ID) {
+			now.wanted = 0
+		}
 		shown[a.Name] = now
 		if before, found := m.shown[a.Name]; !found || before != now {
 			m.show(a.Name, now)

@@ -17,9 +17,11 @@ const routeHistory = 256
 type state struct {
 	published *revision
 	records   map[adapters.UID]*record
-	streams   map[StreamID]*stream
-	peers     map[PeerID]Report
-	trials    trials
+	// byName are the adapters' ids.
+	byName  map[string]adapters.UID
+	streams map[StreamID]*stream
+	peers   map[PeerID]Report
+	trials  trials
 	// refusedFilters are the versions of filters that an Envoy has refused.
 	refusedFilters map[string]bool
 	// routeNumbers orders the versions of the route configuration.
@@ -42,7 +44,9 @@ func newState() state {
 type record struct {
 	name       string
 	generation int64
-	created    time.Time
+	// wanted is how many replicas there are to be.
+	wanted  int
+	created time.Time
 	// fault is why it could not be translated, or empty.
 	fault string
 	// prints and print are those of its row.
@@ -115,7 +119,7 @@ func (l *Loop) record(rows []*row, next *revision, seen time.Time) bool {
 		s.published = next
 		s.number(next.routes())
 	}
-	records := make(map[adapters.UID]*record, len(rows))
+	records, byName := make(map[adapters.UID]*record, len(rows)), make(map[string]adapters.UID, len(rows))
 	for _, r := range rows {
 		rec := s.updated(r)
 		if old := s.records[r.adapter.ID]; rec.open.IsZero() && (old == nil || !old.same(rec)) {
@@ -124,9 +128,9 @@ func (l *Loop) record(rows []*row, next *revision, seen time.Time) bool {
 		if rec.fault != "" && (s.records[r.adapter.ID] == nil || s.records[r.adapter.ID].fault != rec.fault) {
 			l.config.Log.Warn("adapter left out", "adapter", rec.name, "error", rec.fault)
 		}
-		records[r.adapter.ID] = rec
+		records[r.adapter.ID], byName[rec.name] = rec, r.adapter.ID
 	}
-	s.records = records
+	s.records, s.byName = records, byName
 	s.trials.forget(func(id adapters.UID) bool { return records[id] == nil })
 	l.refresh()
 	return changed
@@ -150,7 +154,7 @@ func (s *state) updated(r *row) *record {
 	if r.admitted && !rec.refusal.of(r.prints) {
 		rec.refusal = nil
 	}
-	rec.name, rec.generation, rec.created = r.adapter.Name, r.adapter.Generation, r.adapter.CreatedAt
+	rec.name, rec.generation, rec.created, rec.wanted = r.adapter.Name, r.adapter.Generation, r.adapter.CreatedAt, r.adapter.ReplicaCount
 	rec.fault, rec.prints, rec.print = r.fault, r.prints, r.print
 	rec.instances, rec.ready, rec.published = r.instances, r.ready, r.admitted
 	return rec

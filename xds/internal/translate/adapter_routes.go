@@ -60,9 +60,12 @@ func (t *Translator) adapterRoutes(a adapters.Adapter, tools []string) *routev3.
 		}
 		routes = append(streams, routes...)
 	}
-	if a.RecoversSessions() {
-		for _, r := range routes {
+	for _, r := range routes {
+		if a.RecoversSessions() {
 			goOnElsewhere(r)
+		}
+		if t.waker.on {
+			mayBeHeld(r, a.Name)
 		}
 	}
 	// The prefix tree also brings what only begins like the endpoint.

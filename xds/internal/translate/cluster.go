@@ -98,7 +98,7 @@ func (t *Translator) circuitBreakers(a adapters.Adapter) *clusterv3.CircuitBreak
 		MaxConnections:     wrapperspb.UInt32(2*limit + spareConnections),
 		MaxPendingRequests: wrapperspb.UInt32(limit),
 		MaxRequests:        wrapperspb.UInt32(limit),
-		MaxRetries:         wrapperspb.UInt32(retriesOf(a, limit)),
+		MaxRetries:         wrapperspb.UInt32(t.retriesOf(a, limit)),
 	}}}
 }
 

@@ -26,7 +26,10 @@ var nowhere = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
 func (t *Translator) endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, error) {
 	var endpoints []*endpointv3.LbEndpoint
 	seen := make(map[string]bool)
-	waits := waitsFor(e)
+	waits, holds := waitsFor(e), t.holds(e)
+	if holds {
+		waits = waitsForNothing
+	}
 	for _, i := range slices.SortedStableFunc(slices.Values(e.Instances), byOrdinal) {
 		health, serves := healthOf(i.State)
 		if waits.on(i) {
@@ -49,17 +52,24 @@ func (t *Translator) endpointsOf(e Entry) (*endpointv3.ClusterLoadAssignment, er
 			},
 		})
 	}
-	if t.pods && waits == waitsForStart && len(endpoints) == 0 {
-		endpoints = append(endpoints, &endpointv3.LbEndpoint{
-			HealthStatus:   corev3.HealthStatus_HEALTHY,
-			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: socketAddress(nowhere)}},
-		})
+	switch {
+	case holds:
+		endpoints = append(endpoints, plainEndpoint(t.waker.at))
+	case t.pods && waits == waitsForStart && len(endpoints) == 0:
+		endpoints = append(endpoints, plainEndpoint(nowhere))
 	}
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: contract.AdapterCluster(e.Adapter.Name)}
 	if len(endpoints) > 0 {
 		out.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: endpoints}}
 	}
 	return out, nil
+}
+
+func plainEndpoint(at netip.AddrPort) *endpointv3.LbEndpoint {
+	return &endpointv3.LbEndpoint{
+		HealthStatus:   corev3.HealthStatus_HEALTHY,
+		HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: socketAddress(at)}},
+	}
 }
 
 func byOrdinal(a, b adapters.Instance) int {

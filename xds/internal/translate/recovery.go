@@ -34,8 +34,14 @@ func goOnElsewhere(r *routev3.Route) {
 	})
 	action := r.GetRoute()
 	action.HashPolicy = append(action.HashPolicy, hashOf(headerSession))
-	action.RetryPolicy = &routev3.RetryPolicy{
-		RetryOn:    retryOn,
+	action.RetryPolicy = again(retryOn)
+}
+
+// again sends a request again after those failures, of which one is that its
+// answer says that nobody has got it.
+func again(failures string) *routev3.RetryPolicy {
+	return &routev3.RetryPolicy{
+		RetryOn:    failures,
 		NumRetries: wrapperspb.UInt32(retries),
 		RetryBackOff: &routev3.RetryPolicy_RetryBackOff{
 			BaseInterval: durationpb.New(retryPause),
@@ -50,8 +56,8 @@ func goOnElsewhere(r *routev3.Route) {
 
 // retriesOf is how many requests to a may be waiting to be sent again, of limit
 // that may be open.
-func retriesOf(a adapters.Adapter, limit uint32) uint32 {
-	if a.RecoversSessions() {
+func (t *Translator) retriesOf(a adapters.Adapter, limit uint32) uint32 {
+	if a.RecoversSessions() || t.waker.on {
 		return limit
 	}
 	return 0

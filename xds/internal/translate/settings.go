@@ -37,6 +37,9 @@ type Settings struct {
 	// Pods says that the servers are pods, whose machines may vanish without a
 	// word. False means that they are on this machine.
 	Pods bool
+	// Waker has requests held to adapters without a replica that serves. The zero
+	// value has them refused, after some tries where they may be sent again.
+	Waker Waker
 	// Uncounted leaves out the log that metrics and the audit are made of. It is
 	// for measuring what those cost.
 	Uncounted bool
@@ -44,6 +47,18 @@ type Settings struct {
 	// value is none.
 	Traces otlp.Settings
 }
+
+// Waker is how requests are held.
+type Waker struct {
+	// Listen is an address in Envoy's own machine, which adapters do not reach: by
+	// it, requests find the control plane. Empty means that none are held.
+	Listen string
+	// Hold is how long the control plane holds a request. Required with Listen.
+	Hold time.Duration
+}
+
+// On reports whether requests are held.
+func (w Waker) On() bool { return w.Listen != "" }
 
 // Limits bound what one client may ask for. Zero values mean the defaults.
 type Limits struct {
@@ -102,6 +117,7 @@ type resolved struct {
 	pods    bool
 	traces  otlp.Settings
 	counted bool
+	waker   waker
 }
 
 // Addresses are those that the gateway listens at. It is an error when one of
@@ -130,7 +146,8 @@ func (s Settings) resolve() (resolved, error) {
 	if urlErr != nil || !s.Fast {
 		addressErr = nil // nobody asks for it
 	}
-	if err := errors.Join(listenErr, urlErr, addressErr); err != nil {
+	waker, wakerErr := s.Waker.resolve()
+	if err := errors.Join(listenErr, urlErr, addressErr, wakerErr); err != nil {
 		return resolved{}, err
 	}
 	opsHosts := []string{anyHost}
@@ -148,6 +165,7 @@ func (s Settings) resolve() (resolved, error) {
 		pods:     s.Pods,
 		traces:   s.Traces,
 		counted:  !s.Uncounted,
+		waker:    waker,
 	}, nil
 }
 

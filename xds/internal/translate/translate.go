@@ -66,6 +66,7 @@ type Translator struct {
 	address authn.Address
 	fast    bool
 	pods    bool
+	waker   waker
 	// tells says that Envoy makes spans of requests.
 	tells     bool
 	listeners []*listenerv3.Listener
@@ -80,13 +81,20 @@ func New(s Settings) (*Translator, error) {
 		return nil, err
 	}
 	t := &Translator{
-		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, tells: r.traces.On(),
+		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, waker: r.waker, tells: r.traces.On(),
 	}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {
 		return nil, fmt.Errorf("translating listeners: %w", err)
 	}
 	t.listeners = []*listenerv3.Listener{ops, public}
+	if r.waker.on {
+		held := wakerListener(r)
+		if err := held.ValidateAll(); err != nil {
+			return nil, fmt.Errorf("translating listeners: %w", err)
+		}
+		t.listeners = append(t.listeners, held)
+	}
 	if r.traces.On() {
 		cluster, err := collector(r.traces)
 		if err == nil {
