@@ -86,6 +86,9 @@ type runtime struct {
 	// join makes the loop one of several, by a service beside discovery and a task.
 	// Nil means that it is the only one.
 	join func(*snapshot.Loop) (func(grpc.ServiceRegistrar), func(context.Context) error)
+	// observe is told who knows which adapters nobody calls. Nil means that nobody
+	// else needs to know.
+	observe func(adapters.UseMeter)
 	// hold makes what holds requests to adapters without a replica that serves. Nil
 	// means that none are held.
 	hold func(wake.Loop) (*wake.Waker, error)

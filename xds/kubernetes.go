@@ -146,6 +146,10 @@ func (c *Kubernetes) onCluster(b *base) (runtime, error) {
 		services: []func(grpc.ServiceRegistrar){func(to grpc.ServiceRegistrar) { feed.Register(to, known) }},
 	}
 	if sleeping := pods.ScaleToZero; sleeping.On() {
+		if c.Envoys == "" {
+			b.log.Warn("no adapter falls asleep: --envoys does not say where it can be seen that nobody calls")
+		}
+		r.observe = cluster.ObserveUse
 		r.settings.Waker = translate.Waker{Listen: wakerListen, Hold: sleeping.WakeTimeout.Duration}
 		r.hold = func(loop wake.Loop) (*wake.Waker, error) {
 			return wake.New(wake.Config{
@@ -166,6 +170,9 @@ func (c *Kubernetes) measure(r *runtime, log *slog.Logger) {
 	host, port, _ := net.SplitHostPort(c.Envoys)
 	meter := traffic.New(traffic.Config{Find: traffic.Pods(host, port, nil), Store: r.store, Log: log})
 	r.meter, r.connect = meter, meter.Connect
+	if r.observe != nil {
+		r.observe(meter)
+	}
 	r.tasks = append(r.tasks, meter.Run)
 }
 

@@ -18,11 +18,11 @@ import (
 const (
 	// dozing is how long an adapter that falls asleep keeps its pods, to which no
 	// new sessions are sent any more: a request that came in the last moment is
-	// seen by then, and wakes it.
-	dozing = 20 * time.Second
+	// seen by then, and wakes it. What is known of an Envoy may be half a minute old.
+	dozing = 35 * time.Second
 	// maxDozing is when an adapter of which it is not known whether anybody calls
 	// is awake again.
-	maxDozing = time.Minute
+	maxDozing = 2 * time.Minute
 	// lookAgain is when to ask anew how long nobody has called, where that is not
 	// known.
 	lookAgain = 5 * time.Second
