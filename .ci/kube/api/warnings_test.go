@@ -54,7 +54,7 @@ func TestWarningsAreSaid(t *testing.T) {
 	}
 	eventually(t, "no replica", says(adapters.ReasonPending, ""))
 
-	warn(t, set, "StatefulSet", "FailedCreate", `create Pod mcp-one-0 in StatefulSet mcp-one failed error: pods "mcp-one-0" is forbidden: exceeded quota: few`)
+	warn(t, set, "StatefulSet", "FailedCreate", `Create Pod mcp-one-0 in StatefulSet mcp-one failed error: pods "mcp-one-0" is forbidden: exceeded quota: few`)
 	eventually(t, "the quota", says("FailedCreate", "exceeded quota: few."))
 	if status := statusOf(t, ns, "one"); status.Replicas != 0 || status.UpdatedReplicas != 0 || !strings.Contains(status.ReplicaStatus, "exceeded quota") {
 		t.Errorf("status %+v", status)
@@ -81,7 +81,7 @@ func TestWarningsGo(t *testing.T) {
 	set := &appsv1.StatefulSet{}
 	eventually(t, "stateful set", func() bool { return there(t, key(ns, "mcp-one"), set) })
 	serve(t, pod(t, set, "0"), "10.81.0.21")
-	warn(t, set, "StatefulSet", "FailedCreate", `create Pod mcp-one-1 in StatefulSet mcp-one failed error: no`)
+	warn(t, set, "StatefulSet", "FailedCreate", `Create Pod mcp-one-1 in StatefulSet mcp-one failed error: no`)
 	for _, end := range []func(){
 		func() {
 			if err := server.admin.DeleteAllOf(t.Context(), &corev1.Event{}, client.InNamespace(ns)); err != nil {
@@ -93,6 +93,6 @@ func TestWarningsGo(t *testing.T) {
 		eventually(t, "one fails", func() bool { return states(c, "one") == "0 Ready 10.81.0.21:8000; 1 Failed ; " })
 		end()
 		eventually(t, "none fails", func() bool { return states(c, "one") == "0 Ready 10.81.0.21:8000; " })
-		warn(t, set, "StatefulSet", "FailedCreate", `create Pod mcp-one-1 in StatefulSet mcp-one failed error: no`)
+		warn(t, set, "StatefulSet", "FailedCreate", `Create Pod mcp-one-1 in StatefulSet mcp-one failed error: no`)
 	}
 }

@@ -61,10 +61,11 @@ func (w World) NotMade(set *appsv1.StatefulSet) (list []adapters.Instance) {
 	return list
 }
 
-// refused takes the words of the controller of StatefulSets apart: which pod, and
-// why. Where they are others they are the cause as they are.
+// refused takes the words of the controller of StatefulSets apart, "Create Pod NAME
+// in StatefulSet SET failed error: CAUSE": which pod, and why. Where they are others
+// they are the cause as they are.
 func refused(set, message string) (ordinal int, cause string, ok bool) {
-	rest, found := strings.CutPrefix(message, "create Pod ")
+	_, rest, found := strings.Cut(message, " Pod ")
 	name, _, _ := strings.Cut(rest, " ")
 	_, cause, told := strings.Cut(rest, " failed error: ")
 	ordinal, of := objects.Ordinal(set, name)

@@ -91,7 +91,7 @@ func TestNotMade(t *testing.T) {
 	refusal := func(pod, why string) warnings.Warning {
 		return warnings.Warning{
 			Object: "uid of the set", Reason: warnings.FailedCreate, First: born, Last: later,
-			Message: "create Pod " + pod + " in StatefulSet mcp-a failed error: " + why,
+			Message: "Create Pod " + pod + " in StatefulSet mcp-a failed error: " + why,
 		}
 	}
 	with := func(w warnings.Warning, change func(*warnings.Warning)) warnings.Warning { change(&w); return w }
@@ -115,6 +115,7 @@ func TestNotMade(t *testing.T) {
 		"not wanted any more": {1, nil, []warnings.Warning{quota}, nil},
 		"of another set":      {2, nil, []warnings.Warning{with(quota, func(w *warnings.Warning) { w.Object = "another" })}, nil},
 		"of something else":   {2, nil, []warnings.Warning{with(quota, func(w *warnings.Warning) { w.Reason = "FailedDelete" })}, nil},
+		"in small letters":    {2, nil, []warnings.Warning{with(quota, func(w *warnings.Warning) { w.Message = "c" + w.Message[1:] })}, []adapters.Instance{said}},
 		"in other words":      {2, nil, []warnings.Warning{with(quota, func(w *warnings.Warning) { w.Message = "no" })}, []adapters.Instance{notMade(0, "Kubernetes does not make the pod: no.")}},
 	} {
 		t.Run(name, func(t *testing.T) {
