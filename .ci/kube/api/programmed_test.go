@@ -15,8 +15,9 @@ import (
 )
 
 // handover is how long another control plane may take to lead once the one that
-// did has ended in peace: it looks every two seconds.
-const handover = 5 * time.Second
+// did has ended in peace: it looks every two to five seconds. A lease that nobody gave
+// back lasts for 15.
+const handover = 10 * time.Second
 
 // leads reports whether the control plane of that number does.
 func (w *world) leads(number int) bool {

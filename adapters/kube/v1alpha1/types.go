@@ -15,6 +15,7 @@ import (
 // +kubebuilder:printcolumn:name="Available",type=integer,JSONPath=`.status.availableReplicas`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
 // +kubebuilder:printcolumn:name="URL",type=string,priority=1,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$')",message="metadata.name must be 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends"
@@ -45,9 +46,9 @@ type MCPAdapterStatus struct {
 	// ObservedGeneration is the metadata.generation that the rest is of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions are Ready (at least one replica serves) and, where workload
-	// identity is asked for, WorkloadIdentity. What Envoys know of the adapter is in
-	// the answers of the API.
+	// Conditions are Ready (at least one replica serves), Programmed (every Envoy has
+	// accepted the adapter as it is) and, where workload identity is asked for,
+	// WorkloadIdentity.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
