@@ -20,6 +20,7 @@ func TestKubernetes(t *testing.T) {
 		{"a former life", formerLife},
 		{"API keys", apiKeys},
 		{"status", statuses},
+		{"quota", quota},
 		{"traffic", traffic},
 		{"logs", logs},
 		{"own Envoy", ownEnvoy},

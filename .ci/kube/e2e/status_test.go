@@ -35,19 +35,47 @@ func statuses(t *testing.T) {
 		"nowhere":    {"Unschedulable", "node"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := ""
-			defer func() { t.Logf("%s", text) }()
-			harness.Await(t, "its status says why", 90*time.Second, func() bool {
-				answer, err := m.Do(http.MethodGet, "/adapters/"+name+"/status", "")
-				text = answer.Body
-				return err == nil && containsAll(text, words)
-			})
-			var condition string
-			harness.Await(t, "its object says why", 20*time.Second, func() bool {
-				condition = field(t, name, `{.status.conditions[?(@.type=="Ready")]}`)
-				return strings.Contains(condition, `"status":"False"`) && containsAll(condition, words)
-			})
+			said(t, m, name, words...)
 		})
+	}
+}
+
+// said waits until the API and kubectl say why the adapter does not serve.
+func said(t *testing.T, m *harness.Mooring, name string, words ...string) {
+	t.Helper()
+	text := ""
+	defer func() { t.Logf("%s", text) }()
+	harness.Await(t, "its status says why", 90*time.Second, func() bool {
+		answer, err := m.Do(http.MethodGet, "/adapters/"+name+"/status", "")
+		text = answer.Body
+		return err == nil && containsAll(text, words)
+	})
+	harness.Await(t, "its object says why", 20*time.Second, func() bool {
+		condition := field(t, name, `{.status.conditions[?(@.type=="Ready")]}`)
+		return strings.Contains(condition, `"status":"False"`) && containsAll(condition, words)
+	})
+}
+
+// quota: that Kubernetes makes no pod is said within seconds, until it does.
+func quota(t *testing.T) {
+	m := gateway(t)
+	kubectl(t, "{apiVersion: v1, kind: ResourceQuota, metadata: {name: none, namespace: mcp}, spec: {hard: {pods: \"0\"}}}", "apply", "--filename", "-")
+	lift := func() {
+		kubectl(t, "", "delete", "resourcequota", "none", "--namespace", adapters, "--ignore-not-found")
+	}
+	t.Cleanup(lift)
+	began := time.Now()
+	m.Create(testServer("refused", 1))
+	t.Cleanup(func() { remove(t, m, "refused") })
+	said(t, m, "refused", "FailedCreate", "exceeded quota: none")
+	t.Logf("said after %v", time.Since(began))
+	lift()
+	m.AwaitReady("refused", 1, startTimeout)
+	harness.Await(t, "its object is ready", 20*time.Second, func() bool {
+		return strings.Contains(field(t, "refused", `{.status.conditions[?(@.type=="Ready")]}`), `"status":"True"`)
+	})
+	if status := m.API(http.StatusOK, http.MethodGet, "/adapters/refused/status", "").Body; strings.Contains(status, "quota") {
+		t.Errorf("the quota is lifted: %s", status)
 	}
 }
 
@@ -77,6 +105,10 @@ func logs(t *testing.T) {
 	followed(t, m, "talking")
 
 	pod := podsOf(t, adapters, adapterPods("talking"))[0]
+	earlier := "/adapters/talking/logs?previous=true&instance=" + pod.Name[strings.LastIndexByte(pod.Name, '-')+1:]
+	if answer := m.API(http.StatusNotFound, http.MethodGet, earlier, ""); !strings.Contains(answer.Body, "earlier server") {
+		t.Errorf("the log of a server that never was: %s", answer.Body)
+	}
 	kill(t, pod, "bridge")
 	harness.Await(t, "the container is there again", time.Minute, func() bool {
 		for _, now := range podsOf(t, adapters, adapterPods("talking")) {
@@ -87,6 +119,9 @@ func logs(t *testing.T) {
 		return false
 	})
 	m.AwaitReady("talking", 2, startTimeout)
+	if answer := m.API(http.StatusOK, http.MethodGet, earlier, ""); !strings.Contains(answer.Body, "all hands") {
+		t.Errorf("the log of the one that was killed: %s", answer.Body)
+	}
 }
 
 // followed fails the test unless a line that is written now arrives now.
