@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,9 @@ const (
 
 	pollInterval = 200 * time.Millisecond
 	maxLine      = 1 << 10
+	// levelWithin is how far from its beginning a line says how grave it is. Access
+	// logs come in megabytes, and what follows is not the part's own words alone.
+	levelWithin = 128
 	// A part may say so many warnings in so long; the rest is only counted.
 	burst       = 10
 	burstPeriod = 10 * time.Second
@@ -134,13 +138,12 @@ func (w *Watcher) lines(fresh []byte, now time.Time) {
 			break
 		}
 		w.partial = rest
-		if warning.Match(line) {
+		if warning.Match(line[:min(len(line), levelWithin)]) {
 			w.tell(line, now)
 		}
 	}
-	if len(w.partial) > maxLine {
-		w.partial = nil
-	}
+	// What a line begins with is enough, and less than all that was read.
+	w.partial = slices.Clone(w.partial[:min(len(w.partial), maxLine)])
 }
 
 func (w *Watcher) tell(line []byte, now time.Time) {

@@ -43,13 +43,32 @@ func TestWarnings(t *testing.T) {
 		`[2026-11-01 10:00:00.000][12][critical][main] envoy`,
 		`panic: crash`,
 	}
-	appendTo(t, path, `level=INFO msg="not level=... [warning]"`+"\n"+strings.Join(want[:4], "\n")+"\npan")
+	appendTo(t, path, `level=INFO msg="not level=... [warning]"`+"\n"+
+		`{"time":"2026-11-01","level":"INFO","msg":"request","path":"/`+strings.Repeat("a", levelWithin)+`\"level=ERROR"}`+"\n"+strings.Join(want[:4], "\n")+"\npan")
 	poll(t, w, now)
 	appendTo(t, path, "ic: crash\n[2026-11-01 10:00:00.000][12][info][main] fine\n")
 	poll(t, w, now)
 	want[1] = "ERROR json"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// TestALongLineIsOne: what clients send is in the middle of some, wherever those
+// are cut.
+func TestALongLineIsOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	var got []string
+	w := NewWatcher(path, 0, func(line string) { got = append(got, line) })
+	now := time.Now()
+	for range 3 {
+		appendTo(t, path, `{"level":"INFO","path":"`+strings.Repeat("a", 2*maxLine))
+		poll(t, w, now)
+		appendTo(t, path, "level=ERROR of a client\"}\n")
+		poll(t, w, now)
+	}
+	if len(got) > 0 {
+		t.Errorf("warnings: %q", got)
 	}
 }
 
