@@ -202,10 +202,10 @@ func controlPlane() Dashboard {
 				{"sum(rate(mooring_bridge_process_starts_total[$__rate_interval]))", "started"},
 				{"sum(rate(mooring_bridge_process_deaths_total[$__rate_interval]))", "ended"},
 				{"sum(rate(mooring_bridge_process_kills_total[$__rate_interval]))", "killed"}}},
-			{Title: "Requests held for replicas to start", Unit: "short", Help: "Empty where adapters never sleep.", Queries: []Query{
+			{Title: "Requests held for replicas to start", Unit: "short", Cluster: true, Help: "Empty where adapters never sleep.", Queries: []Query{
 				{"sum(mooring_wake_held_requests)", "held now"},
 				{"sum by (result) (increase(mooring_wake_requests_total[$__rate_interval]))", "{{result}}"}}},
-			{Title: "Time until a replica serves", Unit: "s", Help: "From the first request that is held for an adapter.", Queries: []Query{
+			{Title: "Time until a replica serves", Unit: "s", Cluster: true, Help: "From the first request that is held for an adapter.", Queries: []Query{
 				{"histogram_quantile(0.5, sum by (le) (rate(mooring_wake_duration_seconds_bucket[$__rate_interval])))", "p50"},
 				{"histogram_quantile(0.99, sum by (le) (rate(mooring_wake_duration_seconds_bucket[$__rate_interval])))", "p99"}}},
 			{Title: "Clusters that Envoy knows", Kind: "stat", Unit: "short", Queries: []Query{{"sum(envoy_cluster_manager_active_clusters)", ""}}},

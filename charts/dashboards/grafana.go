@@ -17,6 +17,8 @@ type Panel struct {
 	Width int
 	// Queries are what is shown, in order.
 	Queries []Query
+	// Cluster says that there is something to show on Kubernetes alone.
+	Cluster bool
 }
 
 // Query is an expression in PromQL. $adapter stands for the chosen adapters, and
