@@ -77,12 +77,7 @@ func newWorld(t *testing.T, known ...int) *world {
 		w.names.add(w.addresses[number])
 	}
 	w.certify(mtlstest.NewAuthority(t))
-	w.write("settings.yaml", `
-images: {bridge: "registry.example/mcp-proxy:1"}
-network:
-  envoy: {namespace: mooring, podLabels: {app: envoy}}
-  controlPlane: {namespace: mooring, podLabels: {app: xds}}
-`)
+	w.write("settings.yaml", settingsText)
 	w.writeKubeconfig()
 	w.build()
 	if _, err := keys.Generate(w.path("session-keys")); err != nil {

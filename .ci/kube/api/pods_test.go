@@ -19,15 +19,17 @@ import (
 	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
 
-// settingsOf are the operator's in tests.
-func settingsOf(t *testing.T) kube.Settings {
-	t.Helper()
-	s, err := kube.ReadSettings([]byte(`
+const settingsText = `
 images: {bridge: "registry.example/mcp-proxy:1"}
 network:
   envoy: {namespace: mooring, podLabels: {app: envoy}}
   controlPlane: {namespace: mooring, podLabels: {app: xds}}
-`))
+`
+
+// settingsOf are the operator's in tests.
+func settingsOf(t *testing.T) kube.Settings {
+	t.Helper()
+	s, err := kube.ReadSettings([]byte(settingsText))
 	if err != nil {
 		t.Fatal(err)
 	}
