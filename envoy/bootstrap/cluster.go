@@ -51,8 +51,6 @@ func clusters(c Config) ([]*clusterv3.Cluster, error) {
 		}
 		if s.name == contract.ClusterExtProcLog {
 			cluster.CircuitBreakers = breakers(maxLogRequests)
-			// Each may wait for another try.
-			cluster.CircuitBreakers.Thresholds[0].MaxRetries = wrapperspb.UInt32(maxLogRequests)
 		}
 		all = append(all, cluster)
 	}
@@ -107,11 +105,15 @@ func cluster(name string, at *corev3.Address) *clusterv3.Cluster {
 	}
 }
 
+// breakers bound the requests to a cluster, of which each may wait for another
+// try: Envoy's default is three at a time, less than a replica of the control
+// plane holds when it dies.
 func breakers(requests uint32) *clusterv3.CircuitBreakers {
 	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
 		MaxConnections:     wrapperspb.UInt32(requests),
 		MaxPendingRequests: wrapperspb.UInt32(requests),
 		MaxRequests:        wrapperspb.UInt32(requests),
+		MaxRetries:         wrapperspb.UInt32(requests),
 	}}}
 }
 
