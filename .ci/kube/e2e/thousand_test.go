@@ -155,7 +155,7 @@ func serve(m *harness.Mooring, name string, often time.Duration) (posted, served
 // at is the value that p of 100 are not above.
 func at(all []time.Duration, p int) time.Duration {
 	slices.Sort(all)
-	return all[min(len(all)-1, len(all)*p/100)]
+	return all[max(0, (len(all)*p+99)/100-1)]
 }
 
 func percentiles(all []time.Duration) string {

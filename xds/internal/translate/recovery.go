@@ -18,10 +18,11 @@ const (
 	retryOn = "connect-failure,reset-before-request,retriable-headers"
 	// With a pause of retryPause, doubled each time up to longestRetryPause, each
 	// shortened at random, the tries take four seconds: a bridge that was killed
-	// serves again by then.
-	retries           = 12
+	// serves again by then. What waits for one that starts is there soon after it
+	// serves.
+	retries           = 34
 	retryPause        = 50 * time.Millisecond
-	longestRetryPause = time.Second
+	longestRetryPause = 250 * time.Millisecond
 )
 
 // goOnElsewhere lets r bring a session whose replica is gone to another, which
