@@ -10,6 +10,8 @@ const (
 	// askAgain is how often it is made sure that an adapter is awake, while
 	// requests are held for it.
 	askAgain = time.Second
+	// askTimeout bounds that, since nothing else is seen meanwhile.
+	askTimeout = 5 * time.Second
 	// slowEnvoy is how long Envoys have to take a replica that serves. Those that
 	// have not by then try for some seconds by themselves.
 	slowEnvoy = 2 * time.Second
@@ -106,7 +108,9 @@ func (w *Waker) watch(ctx context.Context, g *group) {
 }
 
 func (w *Waker) wake(ctx context.Context, g *group) {
-	if err := w.cfg.Wake(ctx, g.name); err != nil && ctx.Err() == nil {
+	bounded, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := w.cfg.Wake(bounded, g.name); err != nil && ctx.Err() == nil {
 		w.cfg.Log.WarnContext(ctx, "adapter cannot be woken", "adapter", g.name, "error", err)
 	}
 }

@@ -106,9 +106,10 @@ func (w *Waker) Run(ctx context.Context) error {
 
 // ServeHTTP implements http.Handler.
 func (w *Waker) ServeHTTP(to http.ResponseWriter, r *http.Request) {
-	// An error means that the client has gone, or sends more than Envoy lets pass.
 	if _, err := io.Copy(io.Discard, http.MaxBytesReader(to, r.Body, maxBody)); err != nil {
 		w.metrics.count(resultGone)
+		// Who has gone sees nothing of it, and all others sent too much.
+		to.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
 	name := r.Header.Get(launch.HeaderAdapter)
@@ -116,7 +117,7 @@ func (w *Waker) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	switch {
 	case !adapters.ValidName(name) || !known || !reach.Wanted:
 		w.metrics.count(resultUnknown)
-		refuse(to, http.StatusServiceUnavailable, "no replica of this adapter is ready; see its status", "")
+		refuse(to, "no replica of this adapter is ready; see its status", "")
 		return
 	case reach.Serves && reach.Programmed:
 		w.metrics.count(resultServed)
@@ -130,7 +131,7 @@ func (w *Waker) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 		return
 	case !reach.FailedSince.IsZero() && time.Since(reach.FailedSince) > w.cfg.Timeout:
 		w.metrics.count(resultFailed)
-		refuse(to, http.StatusServiceUnavailable, "no replica of this adapter can start", reach.Reason)
+		refuse(to, "no replica of this adapter can start", reach.Reason)
 		return
 	}
 	g, ctx := w.join(name)
@@ -141,7 +142,7 @@ func (w *Waker) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 		return
 	case g == nil:
 		w.metrics.count(resultFull)
-		refuse(to, http.StatusServiceUnavailable, "too many requests wait for this adapter's replicas to start", "")
+		refuse(to, "too many requests wait for this adapter's replicas to start", "")
 		return
 	}
 	defer w.leave(name, g)
@@ -164,24 +165,24 @@ func (w *Waker) hold(ctx context.Context, g *group, to http.ResponseWriter, r *h
 	case <-timeout.C:
 		w.metrics.count(resultTimeout)
 		reach, _ := w.cfg.Loop.Reach(g.name)
-		refuse(to, http.StatusServiceUnavailable, "the adapter is waking up, and was not ready in time", reach.Reason)
+		refuse(to, "the adapter is waking up, and was not ready in time", reach.Reason)
 	}
 }
 
 // sendAgain makes Envoy send the request again.
 func sendAgain(to http.ResponseWriter) {
 	to.Header().Set(launch.HeaderUnsent, "1")
-	refuse(to, http.StatusServiceUnavailable, "the adapter is waking up", "")
+	refuse(to, "the adapter is waking up", "")
 }
 
 // refuse answers as servers of adapters do.
-func refuse(to http.ResponseWriter, status int, message, reason string) {
+func refuse(to http.ResponseWriter, message, reason string) {
 	if reason != "" {
 		message += ": " + reason
 	}
 	to.Header().Set("Content-Type", "application/json")
 	to.Header().Set("Retry-After", strconv.Itoa(comeAgain))
-	to.WriteHeader(status)
+	to.WriteHeader(http.StatusServiceUnavailable)
 	// An error means that the client has gone.
 	_, _ = to.Write(errorResponse(message))
 }

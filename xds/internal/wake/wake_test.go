@@ -2,6 +2,7 @@ package wake_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,6 +51,7 @@ type world struct {
 	loop     *loop
 	waker    *wake.Waker
 	wakes    atomic.Int32
+	wake     func(context.Context) error // nil where it always succeeds
 	registry *prometheus.Registry
 	end      func()
 }
@@ -67,7 +69,13 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.waker, err = wake.New(wake.Config{
 		Loop: w.loop, Timeout: timeout, Most: mostOfOne + 1, MostOfOne: mostOfOne, Registerer: w.registry,
-		Wake: func(context.Context, string) error { w.wakes.Add(1); return nil },
+		Wake: func(ctx context.Context, _ string) error {
+			w.wakes.Add(1)
+			if w.wake == nil {
+				return nil
+			}
+			return w.wake(ctx)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -266,6 +274,50 @@ func TestEnd(t *testing.T) {
 		}
 		if got := <-w.send(t.Context(), "POST", "one"); !unsent(got) {
 			t.Errorf("after the end %d %s", got.Code, got.Body)
+		}
+	})
+}
+
+// TestTooLarge: what Envoy would not have sent is refused, and nobody is woken.
+func TestTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		r := httptest.NewRequest("POST", "http://"+contract.HostWaker+"/mcp", io.LimitReader(blanks{}, 17<<20))
+		r.Header.Set(launch.HeaderAdapter, "one")
+		to := httptest.NewRecorder()
+		w.waker.ServeHTTP(to, r)
+		if to.Code != http.StatusRequestEntityTooLarge || w.wakes.Load() != 0 {
+			t.Errorf("answered %d %s, woken %d times", to.Code, to.Body, w.wakes.Load())
+		}
+	})
+}
+
+// blanks is text without an end.
+type blanks struct{}
+
+func (blanks) Read(into []byte) (int, error) {
+	for i := range into {
+		into[i] = ' '
+	}
+	return len(into), nil
+}
+
+// TestWakingHangs: a replica that serves is seen while somebody's waking hangs, as
+// when another control plane woke the adapter.
+func TestWakingHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		w.wake = func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		began := time.Now()
+		answer := w.send(t.Context(), "POST", "one")
+		w.loop.set("one", snapshot.Reach{Wanted: true, Serves: true, Programmed: true})
+		if got := <-answer; !unsent(got) || time.Since(began) > timeout/2 {
+			t.Errorf("answered %d after %s", got.Code, time.Since(began))
 		}
 	})
 }
