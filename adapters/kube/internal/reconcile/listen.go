@@ -95,8 +95,7 @@ func sleeps(o client.Object) bool {
 }
 
 // changed reports whether more than the status did, or an adapter fell asleep or
-// was woken. Kinds without a generation
-// have no status that changes.
+// was woken. Kinds without a generation have no status that changes.
 func changed(old, now client.Object) bool {
 	if old.GetResourceVersion() == now.GetResourceVersion() {
 		return false

@@ -32,8 +32,8 @@ const Manager = client.FieldOwner("mooring")
 // again is when something that is in the way is looked at anew.
 const again = time.Second
 
-// Config is what a Reconciler works with. All but Instances,
-// Idle and Log are required.
+// Config is what a Reconciler works with. All but Instances, Idle and Log are
+// required.
 type Config struct {
 	// Cache has what is in Namespace; Client reads from it, and writes to the API.
 	// Somebody else runs it.

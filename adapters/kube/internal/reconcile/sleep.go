@@ -152,18 +152,23 @@ func (r *Reconciler) settle(ctx context.Context, in objects.Input) (sleeps bool,
 		s.idle, s.known = r.cfg.Idle(in.Adapter)
 	}
 	p, wait := s.posture()
+	var since time.Time
 	switch p {
-	case fallAsleep:
-		r.cfg.Log.InfoContext(ctx, "adapter falls asleep: nobody calls it", "adapter", in.Adapter.Name, "idle_since", s.idle)
-		return false, wait, r.mark(ctx, in.Object, s.now)
-	case wake:
-		r.cfg.Log.InfoContext(ctx, "adapter stays awake", "adapter", in.Adapter.Name)
-		return false, wait, r.mark(ctx, in.Object, time.Time{})
 	case asleep:
 		return true, wait, nil
 	case awake, doze:
+		return false, wait, nil
+	case fallAsleep:
+		r.cfg.Log.InfoContext(ctx, "adapter falls asleep: nobody calls it", "adapter", in.Adapter.Name, "idle_since", s.idle)
+		since = s.now
+	case wake:
+		r.cfg.Log.InfoContext(ctx, "adapter stays awake", "adapter", in.Adapter.Name)
 	}
-	return false, wait, nil
+	written, err := r.mark(ctx, in.Object, since)
+	if !written {
+		wait = again // what came between need not tell of itself
+	}
+	return false, wait, err
 }
 
 // ended reports whether the adapter's pods have been taken away.
@@ -180,8 +185,9 @@ func (r *Reconciler) ended(ctx context.Context, in objects.Input) (bool, error) 
 }
 
 // mark says in the object that its adapter sleeps, or with the zero time that it
-// does not. Whoever wakes it at the same time wins.
-func (r *Reconciler) mark(ctx context.Context, object *v1alpha1.MCPAdapter, since time.Time) error {
+// does not. It is not written where somebody wrote to the object at the same time:
+// who wakes the adapter wins.
+func (r *Reconciler) mark(ctx context.Context, object *v1alpha1.MCPAdapter, since time.Time) (written bool, err error) {
 	changed := object.DeepCopy()
 	changed.Status.AsleepSince = nil
 	if since.IsZero() {
@@ -191,14 +197,14 @@ func (r *Reconciler) mark(ctx context.Context, object *v1alpha1.MCPAdapter, sinc
 		at := metav1.NewTime(since)
 		changed.Status.AsleepSince = &at
 	}
-	err := r.cfg.Client.Status().Patch(ctx, changed, client.MergeFromWithOptions(object, client.MergeFromWithOptimisticLock{}), Manager)
-	if apierrors.IsConflict(err) {
-		return nil // what came between is looked at in a moment
+	err = r.cfg.Client.Status().Patch(ctx, changed, client.MergeFromWithOptions(object, client.MergeFromWithOptimisticLock{}), Manager)
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("marking adapter %q: %w", object.Name, err)
 	}
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("marking adapter %q: %w", object.Name, err)
-	}
-	return nil
+	return true, nil
 }
 
 // endAsleep lets the pods of an adapter that sleeps end soon.

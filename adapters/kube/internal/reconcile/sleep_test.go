@@ -1,10 +1,19 @@
 package reconcile
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/mooring-mcp/mooring/adapters"
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
+	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
 
 func TestPosture(t *testing.T) {
@@ -50,5 +59,34 @@ func TestPosture(t *testing.T) {
 				t.Errorf("got %d, and looks again after %s", got, wait)
 			}
 		})
+	}
+}
+
+// conflicting is a client to which somebody is always ahead, and which knows no
+// StatefulSet.
+type conflicting struct{ client.Client }
+
+func (conflicting) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return apierrors.NewNotFound(schema.GroupResource{}, "")
+}
+
+func (conflicting) Status() client.SubResourceWriter { return conflictingStatus{} }
+
+type conflictingStatus struct{ client.SubResourceWriter }
+
+func (conflictingStatus) Patch(context.Context, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
+	return apierrors.NewConflict(schema.GroupResource{}, "one", errors.New("somebody was ahead"))
+}
+
+// TestMarkedAgain: where somebody wrote to the adapter at the same time, whether it
+// sleeps is looked at in a moment, since what came between may tell nobody.
+func TestMarkedAgain(t *testing.T) {
+	now := time.Now()
+	r := New(Config{Client: conflicting{}, Idle: func(adapters.Adapter) (time.Time, bool) { return now, true }})
+	in := objects.Input{Object: &v1alpha1.MCPAdapter{}, Adapter: adapters.Adapter{Spec: adapters.Spec{Name: "one", ReplicaCount: 1}}}
+	r.cfg.Settings.ScaleToZero.After.Duration = time.Minute
+	in.Object.Status.AsleepSince = &metav1.Time{Time: now.Add(-time.Second)}
+	if sleeps, wait, err := r.settle(t.Context(), in); sleeps || wait != again || err != nil {
+		t.Errorf("it sleeps: %t, is looked at again after %s, %v", sleeps, wait, err)
 	}
 }
