@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -106,5 +108,31 @@ func TestOpenAnswersAreAwaited(t *testing.T) {
 				t.Errorf("says %q, and asks again after %s", got, wait)
 			}
 		})
+	}
+}
+
+// TestLongMessages: they are cut between two letters.
+func TestLongMessages(t *testing.T) {
+	var status v1alpha1.MCPAdapterStatus
+	setConditions(&status, []adapters.Condition{{
+		Type: adapters.ConditionReady, Status: adapters.StatusFalse, Reason: reasonRefused, Message: "x" + strings.Repeat("é", maxMessage),
+	}}, 1)
+	if got := status.Conditions[0].Message; len(got) != maxMessage-1 || !utf8.ValidString(got) {
+		t.Errorf("%d bytes, valid %t", len(got), utf8.ValidString(got))
+	}
+}
+
+// TestReasons: those that Kubernetes would refuse, with all of the status, are
+// changed to others.
+func TestReasons(t *testing.T) {
+	for said, want := range map[string]string{
+		"FailedMount": "FailedMount", "a_b,c:d": "a_b,c:d", "Failed-mount of x.": "Failedmountofx", "9_lives_": "lives", "é: ": reasonOther, "": reasonOther,
+		strings.Repeat("a", 2000): strings.Repeat("a", maxReason),
+	} {
+		var status v1alpha1.MCPAdapterStatus
+		setConditions(&status, []adapters.Condition{{Type: adapters.ConditionReady, Status: adapters.StatusFalse, Reason: said}}, 1)
+		if got := status.Conditions[0].Reason; got != want {
+			t.Errorf("%q becomes %q, want %q", said, got, want)
+		}
 	}
 }

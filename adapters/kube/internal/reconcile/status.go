@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -22,6 +23,7 @@ import (
 const (
 	reasonInvalid = "Invalid"
 	reasonRefused = "DeployFailed"
+	reasonOther   = "Other"
 	// What Envoy has not answered is asked for again after openSoon, and later after
 	// openLong; it is shown as open after openShown.
 	openSoon  = 500 * time.Millisecond
@@ -30,6 +32,8 @@ const (
 	// maxMessage is the longest message that Kubernetes takes in a condition, in
 	// bytes.
 	maxMessage = 32 << 10
+	// maxReason is far less than Kubernetes takes, and more than any word has.
+	maxReason = 128
 )
 
 // report writes how the adapter is, where that is not there yet. wait is when to
@@ -114,14 +118,27 @@ func setConditions(status *v1alpha1.MCPAdapterStatus, said []adapters.Condition,
 		return !slices.ContainsFunc(said, func(c adapters.Condition) bool { return c.Type == old.Type })
 	})
 	for _, c := range said {
-		message := c.Message
-		if len(message) > maxMessage {
-			message = message[:maxMessage]
-		}
+		message := strings.ToValidUTF8(c.Message[:min(len(c.Message), maxMessage)], "")
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-			Type: c.Type, Status: metav1.ConditionStatus(c.Status), Reason: c.Reason, Message: message, ObservedGeneration: generation,
+			Type: c.Type, Status: metav1.ConditionStatus(c.Status), Reason: wordOf(c.Reason), Message: message, ObservedGeneration: generation,
 		})
 	}
+}
+
+// wordOf is reason in the form that Kubernetes takes, which refuses all of a status
+// for another: bridges and whoever writes events may say anything.
+func wordOf(reason string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	const digits = "0123456789"
+	reason = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(letters+digits+"_,:", r) {
+			return r
+		}
+		return -1
+	}, reason)
+	reason = strings.TrimLeft(reason, digits+"_,:")
+	reason = strings.TrimRight(reason[:min(len(reason), maxReason)], "_,:")
+	return cmp.Or(reason, reasonOther)
 }
 
 // write writes what differs between the status of object and next.
