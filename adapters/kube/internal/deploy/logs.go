@@ -23,7 +23,7 @@ import (
 
 const (
 	defaultLines = 500
-	// maxText bounds what is read of a log for its newest lines, in bytes.
+	// maxText bounds what is kept of a log for its newest lines, in bytes.
 	maxText = 4 << 20
 	// maxLine is how much of a line is held back until its end is written.
 	maxLine = 64 << 10
@@ -150,13 +150,13 @@ func restarted(pod *corev1.Pod) bool {
 
 // text is the end of a log; nil where there is none yet, or any more.
 func (r *reader) text(ctx context.Context, pod *corev1.Pod, lines int, previous bool) ([]byte, error) {
-	tail := int64(lines)
-	stream, err := r.open(ctx, pod, corev1.PodLogOptions{TailLines: &tail, Previous: previous})
+	newest := int64(lines)
+	stream, err := r.open(ctx, pod, corev1.PodLogOptions{TailLines: &newest, Previous: previous})
 	if err != nil || stream == nil {
 		return nil, err
 	}
 	defer stream.Close()
-	text, err := io.ReadAll(io.LimitReader(stream, maxText))
+	text, err := tail(stream, maxText, r.mask.Longest())
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of pod %s: %w", pod.Name, err)
 	}
