@@ -41,15 +41,19 @@ func Await(ctx context.Context, q Question, during time.Duration) error {
 	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	var last error
 	for {
-		// Of what was cut off by the end of the time, the one before tells more.
 		err := ask(ctx, client, q)
 		if err == nil {
 			return nil
 		}
+		// Of what was cut off by the end of the time, the one before tells more.
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("checking %s: %w", q.URL, err)
+			return fmt.Errorf("checking %s: %w", q.URL, last)
 		case <-ticker.C:
 		}
 	}

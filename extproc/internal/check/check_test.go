@@ -48,6 +48,20 @@ func TestWhatWasWrong(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "status 421, not 200: who is other.example.com") {
 		t.Errorf("error %v", err)
 	}
+	asked := false
+	hangs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked {
+			<-r.Context().Done()
+			return
+		}
+		asked = true
+		http.Error(w, "who is it", http.StatusMisdirectedRequest)
+	}))
+	defer hangs.Close()
+	err = check.Await(t.Context(), check.Question{URL: hangs.URL, Status: http.StatusOK}, time.Second)
+	if err == nil || !strings.Contains(err.Error(), "status 421, not 200: who is it") {
+		t.Errorf("with an answer before the end: error %v", err)
+	}
 	if err := check.Await(t.Context(), check.Question{URL: "http://127.0.0.1:0"}, time.Second); err == nil {
 		t.Error("nobody answered, and no error")
 	}
