@@ -71,6 +71,18 @@ func (i *tokenIssuer) remove(id string) {
 	delete(i.keys, id)
 }
 
+// fromNow is the time that many seconds after a token is made: many are made one
+// after the other, for longer than clocks may differ.
+type fromNow int64
+
+// resolved is a claim's value, now.
+func resolved(value any) any {
+	if after, is := value.(fromNow); is {
+		return time.Now().Unix() + int64(after)
+	}
+	return value
+}
+
 // claims are those of a good token, changed. A nil value takes one away.
 func (i *tokenIssuer) claims(changes map[string]any) map[string]any {
 	now := time.Now()
@@ -78,6 +90,9 @@ func (i *tokenIssuer) claims(changes map[string]any) map[string]any {
 		"iss": i.url, "aud": audience, "org": "ours", "scope": "a mcp.use b", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 	}
 	maps.Copy(claims, changes)
+	for name, value := range claims {
+		claims[name] = resolved(value)
+	}
 	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 	return claims
 }

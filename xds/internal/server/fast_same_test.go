@@ -76,7 +76,7 @@ func (a *attempt) render(adapter string) request {
 		if of, ok := value.(func(string) string); ok {
 			value = of(born[name].(string))
 		}
-		born[name] = value
+		born[name] = resolved(value)
 	}
 	maps.DeleteFunc(born, func(_ string, value any) bool { return value == nil })
 	session := a.edit(a.w.mint(born))
