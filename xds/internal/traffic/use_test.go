@@ -33,40 +33,38 @@ func (w *watch) pass(begun, open int) {
 	w.look(every)
 }
 
+// want: adapter a is idle since then; the zero time means that it is not known.
 func (w *watch) want(what string, since time.Time) {
 	w.t.Helper()
-	if got, ok := w.IdleSince(w.a); !ok || !got.Equal(since) {
+	if got, ok := w.IdleSince(w.a); ok == since.IsZero() || !got.Equal(since) {
 		w.t.Errorf("%s: idle since %v (%t), want %v", what, got, ok, since)
-	}
-}
-
-func (w *watch) unknown(what string) {
-	w.t.Helper()
-	if got, ok := w.IdleSince(w.a); ok {
-		w.t.Errorf("%s: idle since %v", what, got)
 	}
 }
 
 // TestIdleSince: an adapter is idle since its last use at any Envoy.
 func TestIdleSince(t *testing.T) {
 	w := newWatch(t)
-	w.unknown("nothing was read")
-	w.pass(0, 0)
-	start := w.clock
-	w.want("nothing came", start)
-	w.pass(0, 0)
-	w.want("nothing came yet", start)
-	w.pass(1, 1)
-	w.want("one came", w.clock)
-	w.pass(1, 1)
-	w.want("it is open", w.clock)
-	w.pass(1, 0)
-	last := w.clock
-	w.want("it ended", last)
-	w.pass(1, 0)
-	w.want("it has ended", last)
-	w.pass(2, 0)
-	w.want("one came and went", w.clock)
+	var since time.Time
+	w.want("nothing was read", since)
+	for _, step := range []struct {
+		what        string
+		begun, open int
+		now         bool // it is idle since now, and not since before
+	}{
+		{"nothing came", 0, 0, true},
+		{"nothing came yet", 0, 0, false},
+		{"one came", 1, 1, true},
+		{"it is open", 1, 1, true},
+		{"it ended", 1, 0, true},
+		{"it has ended", 1, 0, false},
+		{"one came and went", 2, 0, true},
+	} {
+		w.pass(step.begun, step.open)
+		if step.now {
+			since = w.clock
+		}
+		w.want(step.what, since)
+	}
 	if got, ok := w.IdleSince(adapters.Adapter{CreatedAt: w.clock}); !ok || !got.Equal(w.clock) {
 		t.Errorf("of one that is new: idle since %v (%t)", got, ok)
 	}
@@ -85,34 +83,47 @@ func TestIdleIsUnknown(t *testing.T) {
 	w := newWatch(t)
 	w.pass(1, 0)
 	last := w.clock
-	w.up += 31
-	w.one.show(processor(begin, 1, 0), statistics(w.up, 0, 0))
-	w.two.show("", "")
-	w.look(fresh + time.Second)
-	w.unknown("one cannot be read")
-	w.pass(1, 0)
-	w.want("it is back, and did nothing", last)
-
-	w.Connect(func() int { return 3 })
-	w.unknown("there is an Envoy that nobody reads")
-	w.Connect(func() int { return 2 })
-	w.want("both are read", last)
-
-	w.err = errors.New("no such host")
-	w.pass(1, 0)
-	w.want("the name cannot be looked up", last)
-	for range 1 + fresh/every {
-		w.pass(1, 0)
+	for _, step := range []struct {
+		what  string
+		known bool
+		do    func()
+	}{
+		{"one cannot be read", false, func() {
+			w.up += 31
+			w.one.show(processor(begin, 1, 0), statistics(w.up, 0, 0))
+			w.two.show("", "")
+			w.look(fresh + time.Second)
+		}},
+		{"it is back, and did nothing", true, func() { w.pass(1, 0) }},
+		{"there is an Envoy that nobody reads", false, func() { w.Connect(func() int { return 3 }) }},
+		{"both are read", true, func() { w.Connect(func() int { return 2 }) }},
+		{"the name cannot be looked up", true, func() {
+			w.err = errors.New("no such host")
+			w.pass(1, 0)
+		}},
+		{"the name cannot be looked up for long", false, func() {
+			for range 1 + fresh/every {
+				w.pass(1, 0)
+			}
+		}},
+		{"the name is back", true, func() {
+			w.err = nil
+			w.pass(1, 0)
+		}},
+		{"another has come", false, func() {
+			w.start("127.0.0.3")
+			w.pass(1, 0)
+		}},
+		{"it did nothing", true, func() {
+			w.pods["127.0.0.3"].show(processor(w.clock, 0, 0), statistics(5, 0, 0))
+			w.pass(1, 0)
+		}},
+	} {
+		step.do()
+		want := time.Time{}
+		if step.known {
+			want = last
+		}
+		w.want(step.what, want)
 	}
-	w.unknown("the name cannot be looked up for long")
-	w.err = nil
-	w.pass(1, 0)
-	w.want("the name is back", last)
-
-	w.start("127.0.0.3")
-	w.pass(1, 0)
-	w.unknown("another has come")
-	w.pods["127.0.0.3"].show(processor(w.clock, 0, 0), statistics(5, 0, 0))
-	w.pass(1, 0)
-	w.want("it did nothing", last)
 }
