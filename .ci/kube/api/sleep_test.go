@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,23 +28,11 @@ func (u *unused) IdleSince(adapters.Adapter) (since time.Time, ok bool) {
 // says.
 func sleeping(t *testing.T, namespace string, count *writes, m adapters.UseMeter) *kube.Cluster {
 	t.Helper()
-	cfg := kube.Config{REST: server.config, Namespace: namespace, Identity: "test", PublicURL: "https://gateway.example", Settings: settingsOf(t), Log: logs}
-	cfg.Settings.ScaleToZero.After = metav1.Duration{Duration: 10 * time.Second}
-	counted(count)(&cfg)
-	cluster, err := kube.Connect(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster.ObserveUse(m)
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- cluster.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+	cluster := prepare(t, namespace, counted(count), func(cfg *kube.Config) {
+		cfg.Settings.ScaleToZero.After = metav1.Duration{Duration: 10 * time.Second}
 	})
+	cluster.ObserveUse(m)
+	runCluster(t, cluster)
 	return cluster
 }
 

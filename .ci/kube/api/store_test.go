@@ -18,6 +18,14 @@ var logs = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s
 // connect is a running connection to a namespace, which ends with the test.
 func connect(t *testing.T, namespace string, change ...func(*kube.Config)) *kube.Cluster {
 	t.Helper()
+	cluster := prepare(t, namespace, change...)
+	runCluster(t, cluster)
+	return cluster
+}
+
+// prepare is a connection that does nothing until runCluster.
+func prepare(t *testing.T, namespace string, change ...func(*kube.Config)) *kube.Cluster {
+	t.Helper()
 	cfg := kube.Config{REST: server.config, Namespace: namespace, Identity: "test", PublicURL: "https://gateway.example", Settings: settingsOf(t), Log: logs}
 	for _, apply := range change {
 		apply(&cfg)
@@ -26,6 +34,11 @@ func connect(t *testing.T, namespace string, change ...func(*kube.Config)) *kube
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cluster
+}
+
+// runCluster runs a connection until the test ends.
+func runCluster(t *testing.T, cluster *kube.Cluster) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- cluster.Run(ctx) }()
@@ -35,7 +48,6 @@ func connect(t *testing.T, namespace string, change ...func(*kube.Config)) *kube
 			t.Error(err)
 		}
 	})
-	return cluster
 }
 
 func TestStore(t *testing.T) {

@@ -3,12 +3,11 @@ package api
 import (
 	"fmt"
 	"io"
-	"net"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-
 	"sync"
 	"testing"
 	"time"
@@ -115,32 +114,21 @@ func (w *world) runCounted(name string) (arrived func() map[string]int) {
 	if !there(w.t, key(w.namespace, "mcp-"+name), set) {
 		w.t.Fatal("it has no stateful set")
 	}
-	w.nextPod++
-	at := fmt.Sprintf("127.%d.2.%d", w.nextPod>>8, w.nextPod&0xff)
-	l, err := net.Listen("tcp", address(at, 8000))
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var mu sync.Mutex
 	counts := map[string]int{}
-	h := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+	at := w.podAddress()
+	serveHTTP(w.t, address(at, 8000), http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		counts[r.Header.Get("X-Caller")]++
 		mu.Unlock()
 		to.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(to, `{"jsonrpc":"2.0","id":1,"result":{}}`)
-	})}
-	done := make(chan error, 1)
-	go func() { done <- h.Serve(l) }()
-	w.t.Cleanup(func() {
-		_ = h.Close()
-		<-done
-	})
+	}))
 	serveAt(w.t, pod(w.t, set, "0"), at, "10.82.1.1")
 	return func() map[string]int {
 		mu.Lock()
 		defer mu.Unlock()
-		return counts
+		return maps.Clone(counts)
 	}
 }
 
