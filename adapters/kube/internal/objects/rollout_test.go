@@ -36,6 +36,7 @@ func TestRollout(t *testing.T) {
 		"new one serves":          {replicas: 1, pods: map[int]kind{0: {ready: true}, 1: {ready: true}}, want: 1},
 		"helper ends":             {replicas: 1, pods: map[int]kind{0: {ready: true}, 1: {ready: true, ending: true}}, want: 1},
 		"old one never served":    {replicas: 1, pods: map[int]kind{0: {old: true}}, want: 1},
+		"old one is deleted":      {replicas: 1, pods: map[int]kind{0: {old: true, ready: true, ending: true}}, want: 2},
 		"deleted just now":        {replicas: 1, pods: map[int]kind{0: {ready: true, ending: true}}, want: 2},
 		"drains for long":         {replicas: 1, pods: map[int]kind{0: {ready: true, ending: true}}, want: 2},
 		"drains, helper starts":   {replicas: 1, pods: map[int]kind{0: {ending: true}, 1: {}}, want: 2},
