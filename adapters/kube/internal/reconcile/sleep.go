@@ -24,8 +24,10 @@ const (
 	// is awake again.
 	maxDozing = 2 * time.Minute
 	// lookAgain is when to ask anew how long nobody has called, where that is not
-	// known.
+	// known. It is longer for adapters that are awake and may take their time to
+	// sleep: one part in lookShare of that.
 	lookAgain = 5 * time.Second
+	lookShare = 12
 	// sleepGrace is how long the pods of an adapter that sleeps have to end, in
 	// seconds: nothing is in flight.
 	sleepGrace = 10
@@ -84,7 +86,7 @@ func (s rest) posture() (p posture, wait time.Duration) {
 		return awake, 0 // its instances tell when they change
 	}
 	if !s.known {
-		return awake, lookAgain
+		return awake, max(lookAgain, s.after/lookShare)
 	}
 	if left := since.Add(s.after).Sub(s.now); left > 0 {
 		return awake, left

@@ -37,6 +37,7 @@ func TestPosture(t *testing.T) {
 		"ready lately":      {func(s *rest) { s.instances = append(s.instances, ready(50*time.Second)) }, awake, 10 * time.Second},
 		"woken lately":      {func(s *rest) { s.woken = ago(59 * time.Second) }, awake, time.Second},
 		"unknown":           {func(s *rest) { s.known = false }, awake, lookAgain},
+		"unknown, patient":  {func(s *rest) { s.known, s.after = false, time.Hour }, awake, 5 * time.Minute},
 		"none serves":       {func(s *rest) { s.instances = nil }, awake, 0},
 		"all failed":        {func(s *rest) { s.instances[0].State = adapters.InstanceFailed }, awake, 0},
 		"one failed":        {func(s *rest) { s.instances = append(s.instances, adapters.Instance{State: adapters.InstanceFailed}) }, fallAsleep, dozing},
