@@ -89,7 +89,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 func (w *Watcher) poll(now time.Time) error {
 	file, err := os.OpenFile(w.path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		w.offset = 0
+		w.offset, w.partial = 0, nil
 		return nil
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (w *Watcher) poll(now time.Time) error {
 		return err
 	}
 	if size < w.offset {
-		w.offset = 0 // somebody emptied it
+		w.offset, w.partial = 0, nil // somebody emptied it
 	}
 	fresh, err := io.ReadAll(io.NewSectionReader(file, w.offset, size-w.offset))
 	if err != nil {

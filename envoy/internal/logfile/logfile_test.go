@@ -72,6 +72,33 @@ func TestALongLineIsOne(t *testing.T) {
 	}
 }
 
+// TestEmptiedAmidALine: what was of the line before is none of the first one after.
+func TestEmptiedAmidALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	var got []string
+	w := NewWatcher(path, 0, func(line string) { got = append(got, line) })
+	for name, empty := range map[string]func() error{
+		"emptied": func() error { return os.Truncate(path, 0) },
+		"removed": func() error {
+			err := os.Remove(path)
+			poll(t, w, time.Now())
+			return err
+		},
+	} {
+		appendTo(t, path, strings.Repeat("a", 2*levelWithin))
+		poll(t, w, time.Now())
+		if err := empty(); err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, path, "level=ERROR first\n")
+		poll(t, w, time.Now())
+		if len(got) != 1 || got[0] != "level=ERROR first" {
+			t.Errorf("%s: warnings: %q", name, got)
+		}
+		got = nil
+	}
+}
+
 func TestWarningsAreLimited(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	var got []string
