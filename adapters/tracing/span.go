@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,14 @@ func Context(traceparent, tracestate string) Parent {
 	}
 	carrier := propagation.MapCarrier{Traceparent: traceparent, Tracestate: tracestate}
 	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
+}
+
+// Carrier are the traceparent and the tracestate that name the span: the inverse
+// of Context. They are empty where it is not valid.
+func Carrier(span trace.SpanContext) (traceparent, tracestate string) {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), span), carrier)
+	return carrier[Traceparent], carrier[Tracestate]
 }
 
 // Origin is where a message comes from: the span that its request was sent in,
@@ -101,7 +110,7 @@ func (t *Tracer) begin(begin time.Time, o Origin, name string, kind trace.SpanKi
 	if t.ForeignTrace(o) != "" || !parent.IsValid() && t.follows {
 		parent, linked = o.Message, o.Transport
 	}
-	if parent.IsValid() && !parent.IsSampled() && t.obeys {
+	if parent.IsValid() && !parent.IsSampled() && t.obeys || !parent.IsValid() && t.behind {
 		// Nobody would see it, and what is passed on says so by itself.
 		return Span{}
 	}
@@ -130,9 +139,7 @@ func (s Span) Carrier() (traceparent, tracestate string) {
 	if s.span == nil {
 		return "", ""
 	}
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(trace.ContextWithSpan(context.Background(), s.span), carrier)
-	return carrier[Traceparent], carrier[Tracestate]
+	return Carrier(s.span.SpanContext())
 }
 
 // IDs are those of trace and span, for logs. They are empty where there is none.
@@ -189,6 +196,20 @@ func (s Span) Set(key, value string) {
 	}
 }
 
+// SetNumber adds an attribute that is a number.
+func (s Span) SetNumber(key string, n uint64) {
+	if s.span != nil {
+		s.span.SetAttributes(attribute.Int64(key, int64(min(n, math.MaxInt64))))
+	}
+}
+
+// Name names the span, by one of few names.
+func (s Span) Name(name string) {
+	if s.span != nil {
+		s.span.SetName(bounded(name))
+	}
+}
+
 // SetCode adds the code of a JSON-RPC error.
 func (s Span) SetCode(code string) { s.Set("rpc.response.status_code", code) }
 
@@ -219,6 +240,13 @@ func (s Span) Result(wrong string, code int) {
 func (s Span) End() {
 	if s.span != nil {
 		s.span.End()
+	}
+}
+
+// EndAt ends it at that time.
+func (s Span) EndAt(end time.Time) {
+	if s.span != nil {
+		s.span.End(trace.WithTimestamp(end))
 	}
 }
 

@@ -30,7 +30,8 @@ type Part struct {
 	// Adapter and Instance say which replica of which adapter it is. Empty means
 	// none.
 	Adapter, Instance string
-	// Behind says that a gateway chooses which traces are recorded.
+	// Behind says that a gateway chooses which traces are recorded: where it says
+	// nothing, none is.
 	Behind bool
 }
 
@@ -40,9 +41,12 @@ type Tracer struct {
 	tracer  trace.Tracer
 	queue   *queue
 	follows bool
-	// obeys says that what others do not record is not recorded here.
-	obeys    bool
-	provider *sdktrace.TracerProvider
+	// obeys says that what others do not record is not recorded here, and behind
+	// that what they do not know is not either.
+	obeys, behind bool
+	// choice chooses where there is nobody to obey.
+	choice   sdktrace.Sampler
+	settings otlp.Settings
 }
 
 // scope names this package to who looks at spans.
@@ -72,18 +76,38 @@ func Open(s otlp.Settings, part Part, reg prometheus.Registerer) (*Tracer, error
 }
 
 func open(s otlp.Settings, part Part, reg prometheus.Registerer, exporter sdktrace.SpanExporter) *Tracer {
-	q := newQueue(s, exporter, reg)
-	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithSpanProcessor(q), sdktrace.WithResource(resourceOf(s, part)), sdktrace.WithSampler(sampler(s.Sampler, part.Behind)),
+	t := &Tracer{
+		queue: newQueue(s, exporter, reg), follows: s.Sampler.ParentBased, obeys: s.Sampler.ParentBased || part.Behind, behind: part.Behind,
+		choice: sampler(s.Sampler), settings: s,
+	}
+	chosen := t.choice
+	if part.Behind {
+		chosen = sdktrace.ParentBased(sdktrace.NeverSample())
+	}
+	t.tracer = t.of(part, sdktrace.WithSampler(chosen))
+	return t
+}
+
+// Gateway is a Tracer of the requests that t's part chooses by Choose: it makes
+// them by Tell, as spans of a part of that name. What runs t sends them too.
+func (t *Tracer) Gateway(name string) *Tracer {
+	if t == nil {
+		return nil
+	}
+	gateway := *t
+	gateway.tracer = t.of(Part{Name: name}, sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithIDGenerator(givenIDs{}))
+	return &gateway
+}
+
+func (t *Tracer) of(part Part, options ...sdktrace.TracerProviderOption) trace.Tracer {
+	provider := sdktrace.NewTracerProvider(append(options,
+		sdktrace.WithSpanProcessor(t.queue), sdktrace.WithResource(resourceOf(t.settings, part)),
 		sdktrace.WithRawSpanLimits(sdktrace.SpanLimits{
 			AttributeCountLimit: maxAttributes, AttributeValueLengthLimit: maxValue, LinkCountLimit: maxLinks,
 			EventCountLimit: maxLinks, AttributePerEventCountLimit: maxLinks, AttributePerLinkCountLimit: maxLinks,
 		}),
-	)
-	return &Tracer{
-		tracer: provider.Tracer(scope, trace.WithInstrumentationVersion(version.String())), queue: q,
-		follows: s.Sampler.ParentBased, obeys: s.Sampler.ParentBased || part.Behind, provider: provider,
-	}
+	)...)
+	return provider.Tracer(scope, trace.WithInstrumentationVersion(version.String()))
 }
 
 // Run sends spans until ctx ends, and what is left then for a short time. It
@@ -95,14 +119,20 @@ func (t *Tracer) Run(ctx context.Context) error {
 	return t.queue.run(ctx)
 }
 
-// sampler chooses. Behind a gateway the choice was made: two that choose for
-// themselves, each by its own arithmetic, would make traces with holes.
-func sampler(s otlp.Sampler, behind bool) sdktrace.Sampler {
+func sampler(s otlp.Sampler) sdktrace.Sampler {
 	root := sdktrace.TraceIDRatioBased(s.Ratio)
-	if s.ParentBased || behind {
+	if s.ParentBased {
 		return sdktrace.ParentBased(root)
 	}
 	return root
+}
+
+// chooses reports whether the trace is recorded that a request is in which came
+// with this parent, valid or not.
+func (t *Tracer) chooses(parent Parent, id trace.TraceID) bool {
+	return t.choice.ShouldSample(sdktrace.SamplingParameters{
+		ParentContext: trace.ContextWithRemoteSpanContext(context.Background(), parent), TraceID: id,
+	}).Decision == sdktrace.RecordAndSample
 }
 
 func resourceOf(s otlp.Settings, part Part) *resource.Resource {
@@ -130,9 +160,6 @@ func serviceName(s otlp.Settings, part string) string {
 	}
 	return "mooring-" + part
 }
-
-// ServiceName is what the part of that name is called in spans.
-func ServiceName(s otlp.Settings, part string) string { return serviceName(s, part) }
 
 // lastSend is how long spans that are left at the end may take.
 const lastSend = 2 * time.Second
