@@ -232,17 +232,13 @@ func renderBootstrap(folder *state.Folder) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	traces, err := otlp.FromEnvironment()
-	if err != nil {
-		return nil, err
-	}
 	return bootstrap.Render(bootstrap.Config{
 		NodeID: "mooring", NodeCluster: "mooring",
 		AdminSocket: folder.Socket(adminSocket), ADSSocket: folder.Socket(adsSocket),
 		APISocket: folder.Socket(apiSocket), XDSOpsSocket: folder.Socket(xdsOpsSocket),
 		ExtProcSocket: folder.Socket(extProcSocket), ExtProcLogSocket: folder.Socket(extProcLogSocket),
 		ExtProcOpsSocket: folder.Socket(extProcOpsSocket),
-		MaxConnections:   connections, MaxHeapBytes: heap, SpanBatch: traces.Batch, SpanDelay: traces.Delay,
+		MaxConnections:   connections, MaxHeapBytes: heap,
 	})
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/mooring-mcp/mooring/extproc/internal/limit"
 	"github.com/mooring-mcp/mooring/extproc/internal/server"
 	"github.com/mooring-mcp/mooring/extproc/internal/session"
+	"github.com/mooring-mcp/mooring/extproc/internal/spans"
 	"github.com/mooring-mcp/mooring/extproc/internal/traffic"
 )
 
@@ -78,7 +79,7 @@ func run(ctx context.Context, cfg Config, logs *logging.Log) error {
 	}
 	group.Go(func() error {
 		defer end()
-		requests := accesslog.Each{meter, kept, written}
+		requests := accesslog.Each{meter, kept, written, spans.New(processor.Tracer)}
 		return serveCalls(ctx, calls, cfg.MaxBodyBytes, processor, accesslog.New(limiter, requests, ctx.Done()))
 	})
 	group.Go(func() error { return meter.Run(ctx) })

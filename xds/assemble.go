@@ -138,16 +138,15 @@ func (b *base) assemble(r runtime) (parts, error) {
 	}, nil
 }
 
-// newTranslator translates under the settings, and those for traces, which come by
-// OpenTelemetry's environment variables.
+// newTranslator translates under the settings, and what OpenTelemetry's environment
+// variables say of which traces are recorded.
 func newTranslator(set translate.Settings) (*translate.Translator, error) {
-	var err error
-	if set.Traces, err = otlp.FromEnvironment(); err != nil {
+	traces, err := otlp.FromEnvironment()
+	if err != nil {
 		return nil, err
 	}
-	// Envoy would refuse its whole configuration for a file that it cannot use.
-	if _, err = set.Traces.TLS(); err != nil {
-		return nil, err
+	if traces.On() {
+		set.Traces = &traces.Sampler
 	}
 	return translate.New(set)
 }

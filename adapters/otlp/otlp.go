@@ -1,7 +1,7 @@
 // Package otlp reads OpenTelemetry's environment variables: whether traces are
 // recorded, which of them, and where they go. It starts nothing and sends
-// nothing; package tracing and the configuration of Envoy are made of what it
-// reads, so that all parts send to the same place.
+// nothing; package tracing is made of what it reads, so that all parts send to the
+// same place, and what the control plane tells Envoy of samplers.
 //
 // The variables are those of OpenTelemetry's specification:
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
@@ -44,7 +44,7 @@ type Settings struct {
 	// the sender by. Empty means none.
 	ClientCertificate string `json:"clientCertificate"`
 	ClientKey         string `json:"clientKey"`
-	// Gzip says that what is sent is compressed. Envoy does not do that.
+	// Gzip says that what is sent is compressed.
 	Gzip bool `json:"gzip"`
 	// Timeout is how long one batch may take.
 	Timeout time.Duration `json:"timeout"`

@@ -5,11 +5,9 @@
 package bootstrap
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -51,19 +49,7 @@ type Config struct {
 	// MaxHeapBytes is where Envoy stops accepting requests rather than being
 	// killed. Zero means no bound.
 	MaxHeapBytes uint64 `json:"maxHeapBytes"`
-
-	// SpanBatch is how many spans each of Envoy's threads collects before it sends
-	// them, and SpanDelay how long it does so at most. Zero means 512, and 5 s. They
-	// count only where the control plane makes it record spans.
-	SpanBatch int           `json:"spanBatch"`
-	SpanDelay time.Duration `json:"spanDelay"`
 }
-
-// OpenTelemetry's defaults.
-const (
-	defaultSpanBatch = 512
-	defaultSpanDelay = 5 * time.Second
-)
 
 // maxOpsConnections is far above any number of scrapers.
 const maxOpsConnections = 256
@@ -206,16 +192,12 @@ func dynamicResources() *bootstrapv3.Bootstrap_DynamicResources {
 // layeredRuntime has no admin layer, so that nothing changes Envoy's behaviour
 // at run time but the control plane.
 func layeredRuntime(c Config) (*bootstrapv3.LayeredRuntime, error) {
-	delay := cmp.Or(c.SpanDelay, defaultSpanDelay)
 	layer, err := structpb.NewStruct(map[string]any{
 		"envoy.resource_limits.listener." + contract.ListenerPublic + ".connection_limit": int64(c.MaxConnections),
 		"envoy.resource_limits.listener." + contract.ListenerOps + ".connection_limit":    maxOpsConnections,
 		// Off in Envoy: the end of a chunk would be wherever its line ends, which
 		// another server may see elsewhere.
 		"envoy.reloadable_features.strict_chunk_parsing": true,
-		// Envoy's own are five spans: a call for each second request.
-		"tracing.opentelemetry.min_flush_spans":   cmp.Or(c.SpanBatch, defaultSpanBatch),
-		"tracing.opentelemetry.flush_interval_ms": max(delay.Milliseconds(), 1),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering runtime: %w", err)

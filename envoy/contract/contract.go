@@ -34,9 +34,6 @@ const (
 	// ClusterEnvoyAdmin is Envoy's own admin interface, for its metrics.
 	ClusterEnvoyAdmin = InternalClusterPrefix + "envoy-admin"
 
-	// ClusterOTLP is the collector of traces, where there is one.
-	ClusterOTLP = InternalClusterPrefix + "otlp"
-
 	AdapterClusterPrefix = "adapter/"
 )
 
@@ -86,20 +83,6 @@ const (
 	ListedNo  = "no"
 	// VerdictAllow is the verdict on what goes on.
 	VerdictAllow = "allow"
-	// Further keys of MetadataNamespace, for Envoy's span where it records one: the
-	// JSON-RPC method, the tool that is called, the era, and hashes of who asks and
-	// of the session. Those that are unknown are absent.
-	MetadataAdapter   = "adapter"
-	MetadataMethod    = "method"
-	MetadataTool      = "tool"
-	MetadataEra       = "era"
-	MetadataPrincipal = "principal"
-	MetadataSession   = "session"
-	// MetadataSpan is the name of Envoy's span, of which there are few.
-	MetadataSpan = "span"
-	// MetadataTrace is the id of the trace that the message names in params._meta,
-	// where that is not its request's: what is recorded of the message is there.
-	MetadataTrace = "trace"
 	// MetadataJudged is the key of an encoded Judged: all of it in one field of
 	// LogRequests.
 	MetadataJudged = "judged"
@@ -160,6 +143,9 @@ type Policy struct {
 	ToolNames []string `json:"toolNames,omitzero"`
 	// Route is which of the adapter's routes matched.
 	Route Route `json:"route"`
+	// Traced says that the route chose the request as one of those whose trace is
+	// recorded. False means that the external processor chooses.
+	Traced bool `json:"traced,omitempty"`
 }
 
 // Route names one of the routes of an adapter, in order of matching.
@@ -167,7 +153,7 @@ type Route string
 
 const (
 	// RouteFast is what Envoy may let pass by itself: a message of a session of an
-	// adapter with inspection session. What it does not let pass is the external
+	// adapter with inspection session, whose trace nobody records. What it does not let pass is the external
 	// processor's, as on RouteSession.
 	RouteFast Route = "fast"
 	// RouteSession has an Mcp-Session-Id.

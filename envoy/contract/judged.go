@@ -20,6 +20,9 @@ type Judged struct {
 	// Trace is the id of the trace that the message names, where that is not its
 	// request's.
 	Trace string
+	// Span is the span of the request itself, a tracing.Request, where that is
+	// recorded and Envoy makes none of its own.
+	Span string
 }
 
 const (
@@ -28,11 +31,11 @@ const (
 	// judgedSpecial are the characters that no text holds when it is encoded: each
 	// is written as the first of them and a letter.
 	judgedSpecial = "\x1d" + judgedSeparator + LogSeparator
-	judgedTexts   = 9
+	judgedTexts   = 10
 )
 
 func (j *Judged) texts() [judgedTexts]*string {
-	return [...]*string{&j.Method, &j.Tool, &j.Listed, &j.Era, &j.Session, &j.Principal, &j.Who, &j.Verdict, &j.Trace}
+	return [...]*string{&j.Method, &j.Tool, &j.Listed, &j.Era, &j.Session, &j.Principal, &j.Who, &j.Verdict, &j.Trace, &j.Span}
 }
 
 // Encode is j as one text without LogSeparator, which is never LogAbsent.

@@ -52,7 +52,7 @@ func TestLinesAreTakenApart(t *testing.T) {
 func TestJudged(t *testing.T) {
 	whole := Judged{
 		Method: "tools/call", Tool: "echo", Listed: ListedYes, Era: "legacy", Session: "s", Principal: "p",
-		Who: "https://i|ann", Verdict: VerdictAllow, Trace: "0af7651916cd43dd8448eb211c80319c",
+		Who: "https://i|ann", Verdict: VerdictAllow, Trace: "0af7651916cd43dd8448eb211c80319c", Span: "00-1 2 vendor=1",
 	}
 	for _, text := range whole.texts() {
 		if *text == "" {

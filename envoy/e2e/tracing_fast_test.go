@@ -1,74 +1,100 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/e2e/harness"
 )
 
-// TestTracingWithoutInspection: a call that Envoy lets pass by itself is one
-// trace too, and its spans and its line in the access log say whose it is and
-// which session's. What nobody read, the tool, only the bridge's spans tell.
-func TestTracingWithoutInspection(t *testing.T) {
+// TestTracingWithInspectionOfSessions: of calls that Envoy may let pass by itself,
+// those that are recorded are judged, so that their trace has all spans, whoever
+// chose them; the others pass, and nothing is recorded of them.
+func TestTracingWithInspectionOfSessions(t *testing.T) {
 	i, c := newIssuer(t), startCollector(t)
-	m := i.startWithIdentity(t, traced(c.URL), harness.Env("MOORING_ACCESS_LOG=-"))
+	m := i.startWithIdentity(t, traced(c.URL), harness.Env("MOORING_ACCESS_LOG=-", "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.2"))
 	spec := m.TestServer("b", 1)
 	spec.RequiredRoles, spec.Inspection = []string{"reader"}, adapters.InspectionSession
 	i.admin(m).Deploy(spec)
 	session := m.As(bearer(i.token("ann", []string{"reader"}, nil))...).Initialize("b")
+	const trace, unrecorded = "3af7651916cd43dd8448eb211c80319c", "5bf7651916cd43dd8448eb211c80319c"
+	of := func(trace string) func(map[string]any) bool {
+		return func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace }
+	}
 	m.Await("Envoy lets calls pass by itself", 20*time.Second, func() bool {
-		session.MustCall("trace")
-		return slices.ContainsFunc(c.all(), func(s span) bool { return s.GetName() == "POST b/fast" })
+		session.Post(listTools, "traceparent", strings.TrimSuffix(traceparent(unrecorded), "1")+"0")
+		return strings.Contains(logOf(t, m, "extproc"), `"route":"b/fast"`)
 	})
-	const trace = "3af7651916cd43dd8448eb211c80319c"
+	passed := awaitLine(t, m, "extproc", func(line map[string]any) bool { return of(unrecorded)(line) && line["route"] == "b/fast" })
+	if passed["verdict"] != nil || passed["method"] != nil {
+		t.Errorf("it was judged: %v", passed)
+	}
 	answer := session.Post(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"trace","arguments":{"text":"arg-sesame"}}}`,
 		"traceparent", traceparent(trace))
 	if answer.Status != http.StatusOK {
 		t.Fatal(answer)
 	}
-	want := []string{
-		"client > envoy server POST b/fast",
-		"envoy server POST b/fast > bridge server tools/call trace",
-		"bridge server tools/call trace > bridge client tools/call trace",
-	}
-	all := c.awaitTrace(m, trace, len(want))
-	compareEdges(t, want, all)
-	of := map[string]map[string]string{}
-	for _, s := range all {
-		of[nameOf(s)] = s.attributes
-	}
-	envoy, bridge := of["envoy server POST b/fast"], of["bridge server tools/call trace"]
-	for name, want := range map[string]string{"mooring.adapter": "b", "mooring.era": "legacy", "http.route": "b/fast", "http.url": "/mcp"} {
-		if envoy[name] != want {
-			t.Errorf("Envoy's span: %s is %q, not %q", name, envoy[name], want)
-		}
-	}
-	for _, name := range []string{"mcp.session.id", "mooring.principal.hash"} {
-		if len(envoy[name]) != 16 || envoy[name] != bridge[name] {
-			t.Errorf("%s is %q to Envoy, and %q to the bridge", name, envoy[name], bridge[name])
-		}
-	}
-	for _, name := range []string{"gen_ai.tool.name", "mcp.method.name", "mooring.verdict"} {
-		if value, is := envoy[name]; is {
-			t.Errorf("Envoy's span tells what nobody read: %s is %q", name, value)
-		}
-	}
-	line := awaitLine(t, m, "extproc", func(line map[string]any) bool { return line["msg"] == "request" && line["trace_id"] == trace })
+	all := c.awaitTrace(m, trace, 4)
+	checkWhole(t, all)
+	envoy := all[slices.IndexFunc(all, func(s span) bool { return s.part == "envoy" })].attributes
+	line := awaitLine(t, m, "extproc", of(trace))
 	for key, want := range map[string]any{
-		"adapter": "b", "era": "legacy", "route": "b/fast", "session": envoy["mcp.session.id"], "principal": envoy["mooring.principal.hash"],
+		"adapter": "b", "era": "legacy", "route": "b/session", "session": envoy["mcp.session.id"], "principal": envoy["mooring.principal.hash"],
 		"request_id": answer.Header.Get("X-Request-Id"),
 	} {
 		if line[key] != want {
 			t.Errorf("access log: %s is %v, not %v", key, line[key], want)
 		}
 	}
+	t.Run("one in five", func(t *testing.T) {
+		var root span
+		m.Await("a trace of the gateway's own choice", 20*time.Second, func() bool {
+			session.MustCall("trace")
+			all := c.all()
+			i := slices.IndexFunc(all, func(s span) bool {
+				return s.part == "envoy" && len(s.ParentSpanId) == 0 && s.attributes["http.route"] == "b/session" && s.attributes["mcp.method.name"] == "tools/call"
+			})
+			if i >= 0 {
+				root = all[i]
+			}
+			return i >= 0
+		})
+		checkWhole(t, c.awaitTrace(m, hex.EncodeToString(root.TraceId), 4))
+	})
+	if slices.ContainsFunc(c.all(), func(s span) bool { return hex.EncodeToString(s.TraceId) == unrecorded }) {
+		t.Error("what the client does not record was recorded")
+	}
 	checkSecrets(t, c, session.ID)
 	stolen(t, i, m, c, session)
+}
+
+// checkWhole: a trace has one span of each part but two of the bridge, and all tell
+// the session and who asks.
+func checkWhole(t *testing.T, all []span) {
+	t.Helper()
+	parts, session := map[string]int{}, ""
+	for _, s := range all {
+		parts[s.part]++
+		if s.GetKind() == tracev1.Span_SPAN_KIND_CLIENT {
+			continue
+		}
+		session = cmp.Or(session, s.attributes["mcp.session.id"])
+		if len(session) != 16 || s.attributes["mcp.session.id"] != session || len(s.attributes["mooring.principal.hash"]) != 16 || s.attributes["mooring.adapter"] != "b" {
+			t.Errorf("%s tells %v", nameOf(s), s.attributes)
+		}
+	}
+	if want := map[string]int{"envoy": 1, "extproc": 1, "bridge": 2}; !maps.Equal(parts, want) {
+		t.Errorf("spans of %v, not %v", parts, want)
+	}
 }
 
 // stolen: what is refused on that way is not said to be of whose the session is.
@@ -79,14 +105,14 @@ func stolen(t *testing.T, i *issuer, m *harness.Mooring, c *collector, session h
 	if answer := bob.Post(listTools, "traceparent", traceparent(trace)); answer.Status != http.StatusNotFound {
 		t.Fatal(answer)
 	}
-	var owner, refused map[string]string
+	var owner, refused map[string]string // what spans tell of them
 	m.Await("the span of what was refused", 15*time.Second, func() bool {
 		for _, s := range c.all() {
 			switch {
 			case s.part != "envoy":
 			case hex.EncodeToString(s.TraceId) == trace && s.attributes["mooring.verdict"] != "":
 				refused = s.attributes
-			case s.GetName() == "POST b/fast" && owner == nil:
+			case s.attributes["http.route"] == "b/session" && s.attributes["mooring.verdict"] == "allow" && owner == nil:
 				owner = s.attributes
 			}
 		}

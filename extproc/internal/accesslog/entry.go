@@ -7,6 +7,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/mooring-mcp/mooring/adapters/tracing"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -54,7 +57,11 @@ type Entry struct {
 	// Received and Sent are the bytes of heads and bodies, and ReceivedBody and
 	// SentBody those of bodies alone.
 	Received, Sent, ReceivedBody, SentBody uint64
-	// Trace and Span are the ids of Envoy's span, zero where it made none.
+	// Recorded is the span of the request where there is to be one that Envoy does
+	// not make by itself.
+	Recorded tracing.Request
+	// Trace and Span are the ids of the request's span, be it Envoy's or Recorded,
+	// and where there is neither, Trace is that of the client. Else they are zero.
 	Trace TraceID
 	Span  SpanID
 	// Judged is what the external processor told.
@@ -63,11 +70,11 @@ type Entry struct {
 	Token Token
 }
 
-// TraceID is the id of a trace, as OpenTelemetry has it.
-type TraceID [16]byte
+// TraceID is the id of a trace.
+type TraceID = trace.TraceID
 
 // SpanID is the id of a span in a trace.
-type SpanID [8]byte
+type SpanID = trace.SpanID
 
 // Token is what the log tells of the token of a session.
 type Token struct{ Session, Principal, Issuer, Subject string }
@@ -101,7 +108,20 @@ func entryOf(r record) (Entry, bool) {
 	if r.start > 0 {
 		e.Start = time.Unix(0, int64(r.start)).UTC()
 	}
+	if !e.Trace.IsValid() {
+		e.locate()
+	}
 	return e, true
+}
+
+// locate says which trace a request is in of which Envoy made no span.
+func (e *Entry) locate() {
+	if e.Judged.Span != "" {
+		e.Recorded = tracing.DecodeRequest(e.Judged.Span)
+		e.Trace, e.Span = e.Recorded.Span.TraceID(), e.Recorded.Span.SpanID()
+		return
+	}
+	e.Trace = tracing.Context(e.Traceparent, "").TraceID()
 }
 
 // known is the text of a field, by itself: entries outlive the log that they

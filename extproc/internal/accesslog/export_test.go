@@ -44,13 +44,16 @@ var (
 )
 
 // export is a message with these lines, as Envoy builds it.
-func export(lines ...string) []byte {
+func export(lines ...string) []byte { return exportIn(trace[:], span[:], lines...) }
+
+// exportIn is one of requests in that trace and span of Envoy's, if there is one.
+func exportIn(trace, span []byte, lines ...string) []byte {
 	records := make([]*logsv1.LogRecord, len(lines))
 	for i, text := range lines {
 		// What is no UTF-8 could not be encoded.
 		hole := strings.Repeat("#", len(text))
 		records[i] = &logsv1.LogRecord{
-			TimeUnixNano: start, TraceId: trace[:], SpanId: span[:],
+			TimeUnixNano: start, TraceId: trace, SpanId: span,
 			Body: &commonv1.AnyValue{Value: &commonv1.AnyValue_StringValue{StringValue: hole}},
 		}
 	}
@@ -249,4 +252,37 @@ func FuzzExport(f *testing.F) {
 			accesslog.KnownOf(&e)
 		}
 	})
+}
+
+// TestWhichTrace: the trace of a request is that of Envoy's span, or of the one that
+// the processor chose, or the client's.
+func TestWhichTrace(t *testing.T) {
+	const named, other = "0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"
+	const client, chosen = "00-" + named + "-b7ad6b7169203331-00", "00-" + other + "-c7ad6b7169203331-01 b7ad6b7169203331 vendor=1"
+	for name, tt := range map[string]struct {
+		traceparent, told string
+		envoys            []byte
+		want              string
+		recorded          bool
+	}{
+		"nobody's":        {"-", "", nil, strings.Repeat("0", 32), false},
+		"the client's":    {client, "", nil, named, false},
+		"the processor's": {client, chosen, nil, other, true},
+		"Envoy's":         {client, chosen, trace[:], trace.String(), false},
+		"what is none":    {"x", "x", nil, strings.Repeat("0", 32), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newExporter(t)
+			told := line(map[contract.LogField]string{
+				contract.LogTraceparent: tt.traceparent, contract.LogJudged: contract.Judged{Verdict: "allow", Span: tt.told}.Encode(),
+			})
+			if rejected, err := e.send(exportIn(tt.envoys, tt.envoys[:min(8, len(tt.envoys))], told)); rejected != 0 || err != nil {
+				t.Fatalf("%d rejected, error %v", rejected, err)
+			}
+			got := e.requests.told[0]
+			if got.Trace.String() != tt.want || got.Recorded.IsRecorded() != tt.recorded || got.Span.IsValid() != (tt.recorded || tt.envoys != nil) {
+				t.Errorf("%v, %v, %+v", got.Trace, got.Span, got.Recorded)
+			}
+		})
+	}
 }

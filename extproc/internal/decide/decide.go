@@ -96,7 +96,7 @@ type Metadata struct {
 	// Trace is the id of the trace that the message names, where that is not its
 	// request's.
 	Trace string
-	// Span is the name of Envoy's span, where there is one.
+	// Span is the span of the request itself, as contract.Judged has it.
 	Span string
 	// Lease is what the request is counted by until the access log says that it
 	// has ended.

@@ -44,8 +44,10 @@ func appendLine(out []byte, entry *accesslog.Entry) []byte {
 	out = appendText(out, logging.Session, known.Session)
 	out = appendText(out, logging.Method, known.Method)
 	out = appendText(out, logging.Tool, known.Tool)
-	if entry.Trace != (accesslog.TraceID{}) {
+	if entry.Trace.IsValid() {
 		out = appendHex(out, logging.TraceID, entry.Trace[:])
+	}
+	if entry.Span.IsValid() {
 		out = appendHex(out, logging.SpanID, entry.Span[:])
 	}
 	out = appendText(out, keyMessageTrace, known.Trace)

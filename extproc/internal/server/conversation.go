@@ -80,7 +80,7 @@ func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders
 	request, decision := c.judge.Head(c.stream.Context(), policy, sent)
 	c.metrics.took(phaseHead, begin)
 	if decision.Refusal != nil {
-		c.record(begin, sent.Header, inspect.Message{}, &decision)
+		c.record(begin, policy, inspect.Message{}, &decision)
 		return nil, decision, nil
 	}
 	start := time.Now()
@@ -104,7 +104,7 @@ func (c *conversation) request(policy decide.Policy, head *extprocv3.HttpHeaders
 		return nil, decide.Decision{}, body.broken
 	}
 	decision = c.judge.Body(request, message, err)
-	c.record(begin, sent.Header, message, &decision)
+	c.record(begin, policy, message, &decision)
 	return request, decision, nil
 }
 
@@ -202,7 +202,7 @@ func (c *conversation) answer(response *extprocv3.ProcessingResponse, d decide.D
 		Who: cmp.Or(m.Who, was.Who), Era: cmp.Or(m.Era, was.Era), Verdict: cmp.Or(m.Verdict, was.Verdict),
 		Trace: cmp.Or(m.Trace, was.Trace), Span: cmp.Or(m.Span, was.Span), Lease: cmp.Or(m.Lease, was.Lease),
 	}
-	response.DynamicMetadata = dynamicMetadata(c.told, c.envoys().IsSampled())
+	response.DynamicMetadata = dynamicMetadata(c.told)
 	return c.send(response)
 }
 

@@ -119,19 +119,11 @@ func mutation(set []decide.Field, remove []string) *extprocv3.HeaderMutation {
 	return m
 }
 
-// dynamicMetadata is m for the access log, and where Envoy's span is recorded for
-// that, under the names that both sides share.
-func dynamicMetadata(m decide.Metadata, recorded bool) *structpb.Struct {
-	all := []decide.Field{
+// dynamicMetadata is m for the access log, under the names that both sides share.
+func dynamicMetadata(m decide.Metadata) *structpb.Struct {
+	all := [...]decide.Field{
 		{Name: contract.MetadataVerdict, Value: m.Verdict}, {Name: contract.MetadataLease, Value: m.Lease},
 		{Name: contract.MetadataJudged, Value: told(m)},
-	}
-	if recorded {
-		all = append(all,
-			decide.Field{Name: contract.MetadataAdapter, Value: m.Adapter}, decide.Field{Name: contract.MetadataMethod, Value: m.Method},
-			decide.Field{Name: contract.MetadataTool, Value: m.Tool}, decide.Field{Name: contract.MetadataEra, Value: string(m.Era)},
-			decide.Field{Name: contract.MetadataPrincipal, Value: m.Principal}, decide.Field{Name: contract.MetadataSession, Value: m.Session},
-			decide.Field{Name: contract.MetadataTrace, Value: m.Trace}, decide.Field{Name: contract.MetadataSpan, Value: m.Span})
 	}
 	fields := make(map[string]*structpb.Value, len(all))
 	values, texts := make([]structpb.Value, len(all)), make([]structpb.Value_StringValue, len(all))
@@ -151,6 +143,6 @@ func dynamicMetadata(m decide.Metadata, recorded bool) *structpb.Struct {
 func told(m decide.Metadata) string {
 	return contract.Judged{
 		Method: m.Method, Tool: m.Tool, Listed: m.Listed, Era: string(m.Era),
-		Session: m.Session, Principal: m.Principal, Who: m.Who, Verdict: m.Verdict, Trace: m.Trace,
+		Session: m.Session, Principal: m.Principal, Who: m.Who, Verdict: m.Verdict, Trace: m.Trace, Span: m.Span,
 	}.Encode()
 }

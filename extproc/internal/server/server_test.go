@@ -5,9 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,26 +220,6 @@ func TestTheLogKeepsWhatItWasTold(t *testing.T) {
 	told, ok := contract.DecodeJudged(fields[contract.MetadataJudged].GetStringValue())
 	if !ok || told.Method != "initialize" || told.Era != "legacy" || told.Who == "" || told.Principal == "" || told.Verdict != "response_message" {
 		t.Errorf("%+v, %v", told, ok)
-	}
-}
-
-// TestRecordedSpansAreTold: of a request whose span Envoy records, its tags come
-// too; of others there is what Envoy always needs.
-func TestRecordedSpansAreTold(t *testing.T) {
-	for traceparent, want := range map[string][]string{
-		"": {"judged", "verdict"},
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00": {"judged", "verdict"},
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01": {"adapter", "era", "judged", "method", "principal", "verdict"},
-	} {
-		s, _, _ := newServer(t, authn.Development{})
-		st := &stream{policy: []string{birth}, traceparent: traceparent, in: []*extprocv3.ProcessingRequest{head(false), piece(initialize, true)}, end: io.EOF}
-		if err := s.Process(st); err != nil {
-			t.Fatal(err)
-		}
-		fields := st.out[0].GetDynamicMetadata().GetFields()[contract.MetadataNamespace].GetStructValue().GetFields()
-		if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, not %v", traceparent, got, want)
-		}
 	}
 }
 

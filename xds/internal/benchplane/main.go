@@ -61,9 +61,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	translator, err := translate.New(translate.Settings{
-		Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Traces: traces, Uncounted: cfg.Uncounted,
-	})
+	settings := translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Uncounted: cfg.Uncounted}
+	if traces.On() {
+		settings.Traces = &traces.Sampler
+	}
+	translator, err := translate.New(settings)
 	if err != nil {
 		return err
 	}

@@ -44,11 +44,7 @@ func (t *Translator) adapterRoutes(a adapters.Adapter, tools []string) *routev3.
 		t.birthRoute(policy),
 	}
 	if t.isFast(a) {
-		fast := t.fastRoute(policy, a.Limits)
-		if t.tells {
-			fast = told(fast, a.Name)
-		}
-		routes = append([]*routev3.Route{fast}, routes...)
+		routes = append(t.fastRoutes(policy, a.Limits), routes...)
 	}
 	if timeout := t.requestTimeout(a); timeout > 0 {
 		streams := []*routev3.Route{t.streamRoute(policy), t.listenRoute(policy, a.Affinity)}

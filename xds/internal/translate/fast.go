@@ -1,6 +1,9 @@
 package translate
 
 import (
+	"math"
+	"slices"
+
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	xdstypev3 "github.com/cncf/xds/go/xds/type/v3"
@@ -20,6 +23,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/launch"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -35,6 +39,49 @@ const (
 // form.
 var absentFromFast = []string{
 	"origin", "sec-fetch-mode", "sec-fetch-site", "content-encoding", "transfer-encoding", "trailer", headerMethod, "mcp-name",
+}
+
+// fastRoutes serve the messages of sessions that Envoy may let pass, and where
+// traces are recorded, before it those of them that are chosen to be, as the
+// external processor is to see those.
+func (t *Translator) fastRoutes(p contract.Policy, limits *adapters.TrafficLimits) []*routev3.Route {
+	fast := t.fastRoute(p, limits)
+	if t.traces == nil {
+		return []*routev3.Route{fast}
+	}
+	common := slices.Clip(fast.Match.Headers)
+	fast.Match.Headers = append(common, unrecorded(*t.traces))
+	if t.traces.Ratio == 0 {
+		return []*routev3.Route{fast}
+	}
+	p.Traced = true
+	traced := t.withSession(p, contract.RouteSession)
+	traced.Match = proto.CloneOf(fast.Match)
+	traced.Match.Headers = append(common, untraced())
+	traced.Match.RuntimeFraction = &corev3.RuntimeFractionalPercent{DefaultValue: &typev3.FractionalPercent{
+		Numerator: uint32(math.Round(t.traces.Ratio * samples)), Denominator: typev3.FractionalPercent_MILLION,
+	}}
+	return []*routev3.Route{traced, fast}
+}
+
+// samples is what a ratio of traces is counted in.
+const samples = 1_000_000
+
+// unrecorded is about requests of which no client says that their trace is
+// recorded, and of which the external processor need not say that it is not.
+func unrecorded(s otlp.Sampler) *routev3.HeaderMatcher {
+	if !s.ParentBased {
+		return untraced()
+	}
+	// That it is well formed is not asked: what is not is no trace to anybody.
+	m := headerIs(contract.HeaderTrace, matching(`(00-[0-9a-f-]+[02468ace])?`))
+	m.TreatMissingHeaderAsEmpty = true
+	return m
+}
+
+// untraced is about requests that name no trace.
+func untraced() *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: contract.HeaderTrace, HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: false}}
 }
 
 // fastRoute serves the messages of sessions that Envoy may let pass: each one is

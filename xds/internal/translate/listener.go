@@ -41,7 +41,6 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm := connectionManager(contract.StatPublic, r.limits)
 	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
-	hcm.Tracing = tracing(r.traces, found{r.fast})
 	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests()}
 	if r.counted {
 		hcm.AccessLog = append(hcm.AccessLog, allRequests())

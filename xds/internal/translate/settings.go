@@ -43,9 +43,9 @@ type Settings struct {
 	// Uncounted leaves out the log that metrics and the audit are made of. It is
 	// for measuring what those cost.
 	Uncounted bool
-	// Traces say which traces Envoy records, and where it sends them. The zero
-	// value is none.
-	Traces otlp.Settings
+	// Traces say which traces are recorded: what Envoy may let pass by itself is in
+	// none of them. Nil means that none are.
+	Traces *otlp.Sampler
 }
 
 // Waker is how requests are held.
@@ -115,7 +115,7 @@ type resolved struct {
 	address authn.Address
 	fast    bool
 	pods    bool
-	traces  otlp.Settings
+	traces  *otlp.Sampler
 	counted bool
 	waker   waker
 }

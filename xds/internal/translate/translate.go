@@ -21,6 +21,7 @@ import (
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/adapters/authn"
+	"github.com/mooring-mcp/mooring/adapters/otlp"
 	"github.com/mooring-mcp/mooring/envoy/contract"
 )
 
@@ -67,11 +68,9 @@ type Translator struct {
 	fast    bool
 	pods    bool
 	waker   waker
-	// tells says that Envoy makes spans of requests.
-	tells     bool
+	// traces is nil where none are recorded.
+	traces    *otlp.Sampler
 	listeners []*listenerv3.Listener
-	// clusters are those that are no adapter's.
-	clusters []*clusterv3.Cluster
 }
 
 // New is a Translator for s. Every fault of s is named in the error.
@@ -81,7 +80,7 @@ func New(s Settings) (*Translator, error) {
 		return nil, err
 	}
 	t := &Translator{
-		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, waker: r.waker, tells: r.traces.On(),
+		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, waker: r.waker, traces: r.traces,
 	}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {
@@ -94,16 +93,6 @@ func New(s Settings) (*Translator, error) {
 			return nil, fmt.Errorf("translating listeners: %w", err)
 		}
 		t.listeners = append(t.listeners, held)
-	}
-	if r.traces.On() {
-		cluster, err := collector(r.traces)
-		if err == nil {
-			err = cluster.ValidateAll()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("translating the collector of traces: %w", err)
-		}
-		t.clusters = []*clusterv3.Cluster{cluster}
 	}
 	return t, nil
 }
@@ -138,7 +127,7 @@ func (t *Translator) Resources(list []*Adapter, trust Trust) (Resources, error) 
 	out := Resources{
 		Listeners: t.listeners,
 		Routes:    []*routev3.RouteConfiguration{t.publicRoutes(list)},
-		Clusters:  slices.Grow(slices.Clone(t.clusters), len(list)),
+		Clusters:  make([]*clusterv3.Cluster, 0, len(list)),
 		Endpoints: make([]*endpointv3.ClusterLoadAssignment, 0, len(list)),
 	}
 	for _, a := range list {
