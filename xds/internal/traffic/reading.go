@@ -126,7 +126,7 @@ func (r *reading) since(earlier *reading) gain {
 	g := gain{from: earlier.at, to: r.at, by: make(map[string]counts), bounds: r.bounds, lossy: r.start != earlier.start}
 	for name, now := range r.by {
 		before := earlier.by[name]
-		if r.start != earlier.start || now.requests < before.requests {
+		if r.start != earlier.start || now.anew(before) {
 			before = counts{}
 		}
 		if now.requests > before.requests {
@@ -134,6 +134,19 @@ func (r *reading) since(earlier *reading) gain {
 		}
 	}
 	return g
+}
+
+// anew reports whether c began after before was read: something of it is less.
+func (c counts) anew(before counts) bool {
+	if c.requests < before.requests || len(c.buckets) < len(before.buckets) {
+		return true
+	}
+	for i, n := range before.buckets {
+		if c.buckets[i] < n {
+			return true
+		}
+	}
+	return false
 }
 
 // add adds other to c. The buckets of other are not shared.
@@ -152,6 +165,7 @@ func (c *counts) add(other counts) {
 	}
 }
 
+// minus is what c has more than other, which is not anew.
 func (c counts) minus(other counts) counts {
 	c.requests -= other.requests
 	c.errors -= other.errors

@@ -130,6 +130,28 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
+// TestForgottenAmidReadings: of an adapter that was made anew, and has had streams
+// alone, no times are known.
+func TestForgottenAmidReadings(t *testing.T) {
+	m := newMeter(t)
+	m.show(0, metrics(1, 3, 0, 0, 3, 0, 0))
+	m.show(every, `# TYPE process_start_time_seconds gauge
+process_start_time_seconds 1
+# TYPE mooring_requests_total counter
+mooring_requests_total{adapter="a",method="GET",code="200"} 5
+`)
+	got := m.Traffic(adapters.Adapter{Spec: adapters.Spec{Name: "a"}})
+	if got == nil || got.Requests < 2 || got.P50Seconds != nil {
+		t.Errorf("got %+v", got)
+	}
+	// And where it had slower ones since.
+	m.show(every, metrics(1, 9, 0, 0, 9, 0, 0))
+	m.show(every, metrics(1, 10, 0, 0, 0, 10, 0))
+	if got := m.Traffic(adapters.Adapter{Spec: adapters.Spec{Name: "a"}}); *got.P99Seconds <= 0.1 {
+		t.Errorf("p99 is %v", *got.P99Seconds)
+	}
+}
+
 func TestWindowIsBounded(t *testing.T) {
 	m := newMeter(t)
 	for i := range 200 {
@@ -249,32 +271,5 @@ func TestRunEnds(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	})
-}
-
-func FuzzParseCalls(f *testing.F) {
-	f.Add(statistics(1, 2, 3))
-	f.Add("envoy_cluster_upstream_rq_total 1")
-	f.Fuzz(func(_ *testing.T, text string) {
-		c, err := parseCalls(strings.NewReader(text), begin)
-		if err != nil {
-			return
-		}
-		c.used(nil)
-		c.restarted(&calls{at: begin})
-	})
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(metrics(1, 2, 3, 4, 5, 6, 7))
-	f.Add("mooring_request_duration_seconds_bucket{le=\"x\"} 1")
-	f.Fuzz(func(t *testing.T, text string) {
-		r, err := parse(strings.NewReader(text), begin)
-		if err != nil {
-			return
-		}
-		for _, c := range r.since(&reading{}).by {
-			c.quantile(r.bounds, 0.5)
-		}
 	})
 }
