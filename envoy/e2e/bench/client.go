@@ -36,13 +36,9 @@ func dial(ctx context.Context, w way, paths []string, size int) (*client, error)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", u.Host)
-	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
-	}
-	c := &client{
-		conn: conn, reader: bufio.NewReaderSize(conn, 32<<10), host: u.Host, token: w.token, text: bytes.Repeat([]byte("m"), size),
+	c := &client{host: u.Host, token: w.token, text: bytes.Repeat([]byte("m"), size)}
+	if err := c.connect(ctx); err != nil {
+		return nil, err
 	}
 	if len(paths) == 0 {
 		paths = []string{u.Path}
@@ -54,6 +50,27 @@ func dial(ctx context.Context, w way, paths []string, size int) (*client, error)
 		}
 	}
 	return c, nil
+}
+
+// connect connects, and leaves the sessions as they are.
+func (c *client) connect(ctx context.Context) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", c.host)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	c.conn, c.reader = conn, bufio.NewReaderSize(conn, 32<<10)
+	return nil
+}
+
+// reconnect takes another connection for the same sessions, and makes a call on it.
+func (c *client) reconnect(ctx context.Context) error {
+	c.close()
+	if err := c.connect(ctx); err != nil {
+		return err
+	}
+	_, err := c.echo()
+	return err
 }
 
 func (c *client) close() { _ = c.conn.Close() }

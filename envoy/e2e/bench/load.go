@@ -41,6 +41,8 @@ type measured struct {
 
 // measure runs all ways one after the other, again and again and each time
 // another one first, so that whatever else the machine does falls on all alike.
+// Each turn has connections of its own: which of a server's threads has how many
+// of them is chance, and would favour a way in all rounds.
 func measure(ctx context.Context, cfg Config, all []connected) ([]measured, error) {
 	out := make([]measured, len(all))
 	for i, w := range all {
@@ -49,7 +51,7 @@ func measure(ctx context.Context, cfg Config, all []connected) ([]measured, erro
 	for round := range cfg.Rounds + 1 {
 		for k := range all {
 			i := (k + round) % len(all)
-			s, err := load(ctx, all[i], cfg.Duration)
+			s, err := turn(ctx, all[i], cfg.Duration)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", all[i].name, err)
 			}
@@ -90,6 +92,16 @@ func connect(ctx context.Context, ways []way, size, connections int) ([]connecte
 		}
 	}
 	return all, closeAll, nil
+}
+
+// turn is load on other connections.
+func turn(ctx context.Context, w connected, d time.Duration) (sample, error) {
+	for _, c := range w.clients {
+		if err := c.reconnect(ctx); err != nil {
+			return sample{}, err
+		}
+	}
+	return load(ctx, w, d)
 }
 
 // load calls on all connections at once for a while.
