@@ -10,9 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/informers"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/instances"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/warnings"
@@ -21,12 +21,6 @@ import (
 
 // listen makes changes of what instances are made of known.
 func (d *Deployer) listen(ctx context.Context) (remove func(), err error) {
-	var removers []func()
-	remove = func() {
-		for _, r := range removers {
-			r()
-		}
-	}
 	tell := toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { d.own.Notify() },
 		UpdateFunc: func(any, any) { d.own.Notify() },
@@ -38,29 +32,11 @@ func (d *Deployer) listen(ctx context.Context) (remove func(), err error) {
 			d.own.Notify()
 		}
 	}
-	type watched struct {
-		object  client.Object
-		handler toolscache.ResourceEventHandler
-	}
-	kinds := []watched{{&corev1.Pod{}, tell}, {&discoveryv1.EndpointSlice{}, tell}, {&appsv1.StatefulSet{}, rescaled}}
+	kinds := []informers.Watched{{Object: &corev1.Pod{}, Handler: tell}, {Object: &discoveryv1.EndpointSlice{}, Handler: tell}, {Object: &appsv1.StatefulSet{}, Handler: rescaled}}
 	if d.cfg.Asleep != nil {
-		kinds = append(kinds, watched{&v1alpha1.MCPAdapter{}, onlySleep(tell)})
+		kinds = append(kinds, informers.Watched{Object: &v1alpha1.MCPAdapter{}, Handler: onlySleep(tell)})
 	}
-	for _, kind := range kinds {
-		informer, err := d.cfg.Cache.GetInformer(ctx, kind.object, cache.BlockUntilSynced(false))
-		if err != nil {
-			remove()
-			return nil, fmt.Errorf("watching %T: %w", kind.object, err)
-		}
-		registration, err := informer.AddEventHandler(kind.handler)
-		if err != nil {
-			remove()
-			return nil, fmt.Errorf("watching %T: %w", kind.object, err)
-		}
-		// It fails only where the informer has ended, and the handler with it.
-		removers = append(removers, func() { _ = informer.RemoveEventHandler(registration) })
-	}
-	return remove, nil
+	return informers.Watch(ctx, d.cfg.Cache, kinds)
 }
 
 // generation is that of an object; zero of what is none.

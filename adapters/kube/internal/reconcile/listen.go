@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,9 +9,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mooring-mcp/mooring/adapters/kube/internal/informers"
 	"github.com/mooring-mcp/mooring/adapters/kube/internal/objects"
 	"github.com/mooring-mcp/mooring/adapters/kube/v1alpha1"
 )
@@ -21,45 +20,22 @@ import (
 // them, and the Secrets that they refer to. How their pods are, the Deployer
 // tells.
 func (r *Reconciler) listen(ctx context.Context, names queue) (remove func(), err error) {
-	var removers []func()
-	remove = func() {
-		for _, r := range removers {
-			r()
-		}
-	}
 	ours := func(o client.Object) {
 		if name := o.GetLabels()[objects.LabelAdapter]; name != "" {
 			names.Add(name)
 		}
 	}
-	for _, kind := range []struct {
-		object client.Object
-		tell   func(client.Object)
-	}{
-		{&v1alpha1.MCPAdapter{}, func(o client.Object) { names.Add(o.GetName()) }},
-		{&appsv1.StatefulSet{}, ours},
-		{&corev1.Service{}, ours},
-		{&policyv1.PodDisruptionBudget{}, ours},
-		{&networkingv1.NetworkPolicy{}, ours},
-		{&corev1.Secret{}, func(o client.Object) {
+	return informers.Watch(ctx, r.cfg.Cache, []informers.Watched{
+		{Object: &v1alpha1.MCPAdapter{}, Handler: handler(func(o client.Object) { names.Add(o.GetName()) })},
+		{Object: &appsv1.StatefulSet{}, Handler: handler(ours)},
+		{Object: &corev1.Service{}, Handler: handler(ours)},
+		{Object: &policyv1.PodDisruptionBudget{}, Handler: handler(ours)},
+		{Object: &networkingv1.NetworkPolicy{}, Handler: handler(ours)},
+		{Object: &corev1.Secret{}, Handler: handler(func(o client.Object) {
 			ours(o)
 			r.referring(ctx, o.GetName(), names)
-		}},
-	} {
-		informer, err := r.cfg.Cache.GetInformer(ctx, kind.object, cache.BlockUntilSynced(false))
-		if err != nil {
-			remove()
-			return nil, fmt.Errorf("watching %T: %w", kind.object, err)
-		}
-		registration, err := informer.AddEventHandler(handler(kind.tell))
-		if err != nil {
-			remove()
-			return nil, fmt.Errorf("watching %T: %w", kind.object, err)
-		}
-		// It fails only where the informer has ended, and the handler with it.
-		removers = append(removers, func() { _ = informer.RemoveEventHandler(registration) })
-	}
-	return remove, nil
+		})},
+	})
 }
 
 // handler tells of what is new, changed or gone.
