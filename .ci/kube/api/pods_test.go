@@ -78,12 +78,16 @@ func stdio(namespace, name string, replicas int32) *v1alpha1.MCPAdapter {
 // eventually waits until what holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !holds() {
+	wait(t, what, 20*time.Second, holds)
+}
+
+// wait is eventually with a time of its own.
+func wait(t *testing.T, what string, patience time.Duration, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("in vain: %s", what)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

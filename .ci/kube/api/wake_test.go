@@ -131,13 +131,3 @@ func (w *world) runCounted(name string) (arrived func() map[string]int) {
 		return maps.Clone(counts)
 	}
 }
-
-// wait is eventually with a time of its own.
-func wait(t *testing.T, what string, patience time.Duration, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("in vain: %s", what)
-		}
-	}
-}
