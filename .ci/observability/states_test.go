@@ -23,7 +23,7 @@ import (
 )
 
 // collector is one that takes every span and looks at none, so that the metrics
-// of tracing are there. The certificate that Envoy has for it ends soon.
+// of tracing are there. The certificate that it knows extproc by ends soon.
 func collector(t *testing.T) harness.Option {
 	t.Helper()
 	dir := t.TempDir()

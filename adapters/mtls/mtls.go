@@ -90,11 +90,16 @@ func (i *Identity) reload() {
 func (i *Identity) Expires() time.Time { return i.current.Load().certificate.Leaf.NotAfter }
 
 // Collector tells metrics when the certificate ends.
-func (i *Identity) Collector() prometheus.Collector {
+func (i *Identity) Collector() prometheus.Collector { return Expiry("parts", i.Expires) }
+
+// Expiry tells metrics when a certificate ends by which this part is known to
+// those: "parts" are the others, and "collector" is that of traces.
+func Expiry(to string, ends func() time.Time) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mooring_certificate_expires_timestamp_seconds",
-		Help: "When the certificate ends by which this part is known to the others, in seconds since 1970.",
-	}, func() float64 { return float64(i.Expires().Unix()) })
+		Name:        "mooring_certificate_expires_timestamp_seconds",
+		Help:        "When a certificate ends by which this part is known, in seconds since 1970: to the other parts, or to the collector of traces.",
+		ConstLabels: prometheus.Labels{"to": to},
+	}, func() float64 { return float64(ends().Unix()) })
 }
 
 // Server is TLS 1.3 that takes no client without a certificate of the authority,

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -13,15 +15,21 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/mooring-mcp/mooring/adapters/mtls"
 	"github.com/mooring-mcp/mooring/adapters/otlp"
 )
 
 // newExporter sends where s says. All is said explicitly: the exporters would
-// read the environment by themselves, which on a bridge is an adapter's.
-func newExporter(s otlp.Settings) (sdktrace.SpanExporter, error) {
+// read the environment by themselves, which on a bridge is an adapter's. When the
+// certificate ends that the collector knows the sender by is told to reg.
+func newExporter(s otlp.Settings, reg prometheus.Registerer) (sdktrace.SpanExporter, error) {
 	config, err := s.TLS()
 	if err != nil {
 		return nil, err
+	}
+	if config != nil && len(config.Certificates) > 0 {
+		ends := config.Certificates[0].Leaf.NotAfter
+		reg.MustRegister(mtls.Expiry("collector", func() time.Time { return ends }))
 	}
 	client := httpClient(s, config)
 	if s.Protocol == otlp.GRPC {

@@ -68,7 +68,7 @@ func Open(s otlp.Settings, part Part, reg prometheus.Registerer) (*Tracer, error
 	// The libraries' own messages would go to standard error as text, and quote
 	// headers that they cannot read; those were read by package otlp.
 	otel.SetLogger(logr.Discard())
-	exporter, err := newExporter(s)
+	exporter, err := newExporter(s, reg)
 	if err != nil {
 		return nil, fmt.Errorf("opening traces: %w", err)
 	}
