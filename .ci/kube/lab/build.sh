@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what the lab runs into LAB_BIN: Kubernetes as one program, from its Go
-# modules; CoreDNS; and Debian's containerd, runc and CNI plugins, unpacked and not
-# installed. Does nothing where all is there.
+# modules; CoreDNS; kube-router; and Debian's containerd, runc and CNI plugins,
+# unpacked and not installed. Does nothing where all is there.
 #
 #   build.sh control   only what `start.sh control` and tests of the API need
 #   build.sh debian    only Debian's part, which nobody else may use apt beside
@@ -38,6 +38,13 @@ dns() {
 	(cd "$lab/dns" && go build -trimpath -ldflags "-s -w" -o "$bin/coredns" .)
 }
 
+# policies is what enforces network policies: kube-router, of which the rest is not used.
+policies() {
+	[ ! -x "$bin/kube-router" ] || return 0
+	say "building kube-router"
+	(cd "$lab/policies" && go build -trimpath -ldflags "-s -w" -o "$bin/kube-router" github.com/cloudnativelabs/kube-router/v2/cmd/kube-router)
+}
+
 # pause writes the image of the process that holds a pod, as a docker archive.
 pause() {
 	[ ! -e "$bin/pause.tar" ] || return 0
@@ -55,14 +62,14 @@ pause() {
 
 # debian unpacks the packages that nodes need, without installing them.
 debian() {
-	[ ! -x "$bin/root/usr/bin/containerd" ] || return 0
+	[ ! -x "$bin/root/usr/bin/containerd" ] || [ ! -x "$bin/root/usr/sbin/ipset" ] || return 0
 	say "unpacking Debian's containerd"
 	local dir file name
 	dir=$(mktemp -d)
 	chown _apt "$dir" # apt downloads as a user of its own
 	apt-get update -qq
-	(cd "$dir" && apt-get download -qq containerd runc containernetworking-plugins iptables conntrack \
-		libip4tc2 libip6tc2 libxtables12 libnftnl11 libnfnetlink0 libnetfilter-conntrack3 libseccomp2)
+	(cd "$dir" && apt-get download -qq containerd runc containernetworking-plugins iptables conntrack ipset \
+		libip4tc2 libip6tc2 libxtables12 libnftnl11 libnfnetlink0 libnetfilter-conntrack3 libipset13 libmnl0 libseccomp2)
 	rm -rf "$bin/root.part"
 	for file in "$dir"/*.deb; do dpkg -x "$file" "$bin/root.part"; done
 	for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
@@ -79,6 +86,7 @@ all)
 	debian
 	kubernetes
 	dns
+	policies
 	pause
 	;;
 esac
