@@ -71,6 +71,12 @@
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 3
+  {{- with int .Values.xds.drain.seconds }}
+  lifecycle:
+    preStop:
+      sleep:
+        seconds: {{ . }}
+  {{- end }}
   resources:
     {{- toYaml .Values.xds.resources | nindent 4 }}
   {{- include "mooring.containerSecurity" . | nindent 2 }}
