@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +11,6 @@ import (
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 // account is the processor time that was used until some moment, in seconds: by
@@ -100,17 +96,7 @@ func programming(t *testing.T) map[string]map[float64]uint64 {
 	t.Helper()
 	all := map[string]map[float64]uint64{}
 	for _, pod := range podsOf(t, release, component("xds")) {
-		answer, err := http.Get("http://" + pod.Status.PodIP + ":9091/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		parser := expfmt.NewTextParser(model.UTF8Validation)
-		families, err := parser.TextToMetricFamilies(bufio.NewReader(answer.Body))
-		_ = answer.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[pod.Name] = buckets(families["mooring_xds_programming_seconds"])
+		all[pod.Name] = buckets(metrics(t, pod.Status.PodIP+":9091")["mooring_xds_programming_seconds"])
 	}
 	return all
 }

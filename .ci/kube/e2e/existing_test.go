@@ -3,11 +3,8 @@ package e2e
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -41,12 +38,7 @@ func ownEnvoy(t *testing.T) {
 	if text, err := io.ReadAll(res.Body); string(text) != "mine\n" {
 		t.Errorf("its own listener answers %q, error %v", text, err)
 	}
-	through := transport()
-	dial := through.DialContext
-	through.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dial(ctx, network, net.JoinHostPort(own, "8080"))
-	}
-	m = harness.Attach(t, front, through).As("Authorization", "Bearer "+adminKey(t))
+	m = harness.Attach(t, front, toEnvoy(own)).As("Authorization", "Bearer "+adminKey(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	session, err := m.TryConnectAs(ctx, "beside", harness.Legacy, nil)
@@ -82,17 +74,4 @@ func documented(t *testing.T) string {
 		"registry.example.com/mooring/mooring-extproc:0.1.0", pod.Containers[0].Image,
 		"https://mcp.example.com", "http://"+front, "image: ", "imagePullPolicy: Never\n        image: ",
 	).Replace(string(block[1]))
-}
-
-// helmTest: the chart's own test of an installation passes.
-func helmTest(t *testing.T) {
-	program := os.Getenv("HELM")
-	if program == "" {
-		program = "helm"
-	}
-	cmd := exec.CommandContext(t.Context(), program, "test", release, "--namespace", release, "--timeout", "2m")
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(lab.state, "admin.kubeconfig"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
 }

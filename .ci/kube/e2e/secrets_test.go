@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,16 @@ func apiKeys(t *testing.T) {
 		}
 	}
 	m.Await("the key is accepted", 90*time.Second, answers(http.StatusOK))
-	m.API(http.StatusNoContent, http.MethodDelete, "/apikeys/"+made.ID, "")
+	sessions := begin(throughEach(t, "Authorization", "Bearer "+made.Key), "keyed")
+	revoked(t, "the key's role is not enough any more", http.StatusForbidden, sessions, func() {
+		m.API(http.StatusOK, http.MethodPatch, "/adapters/keyed", `{"requiredRoles":["captain"]}`)
+	})
+	m.API(http.StatusOK, http.MethodPatch, "/adapters/keyed", `{"requiredRoles":["reader"]}`)
+	m.Await("the key is accepted again", startTimeout, func() bool {
+		return !slices.ContainsFunc(sessions, func(s harness.Raw) bool { return s.Post(ping).Status != http.StatusOK })
+	})
+	revoked(t, "the key is deleted", http.StatusUnauthorized, sessions, func() {
+		m.API(http.StatusNoContent, http.MethodDelete, "/apikeys/"+made.ID, "")
+	})
 	m.Await("the key is refused", 90*time.Second, answers(http.StatusUnauthorized))
 }

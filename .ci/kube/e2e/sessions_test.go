@@ -3,9 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,8 +39,9 @@ func sessions(t *testing.T) {
 		{"the StatefulSet rolls", rolled, false, fleetSize},
 		{"it scales to one and back", scaled, false, fleetSize},
 		{"both control planes are killed", controlPlanesKilled, true, 0},
+		{"the control planes roll", controlPlanesRolled, true, 0},
 		{"an external processor is killed", processorKilled, true, fleetSize},
-		{"Envoy rolls", envoyRolled, true, fleetSize},
+		{"Envoy rolls", envoyRolled, true, 0},
 		{"the key ring rotates", keysRotated, true, 0},
 		{"a node dies", nodeDies, false, 10 * fleetSize},
 	} {
@@ -126,10 +125,21 @@ func awaitRestarted(t *testing.T, part string, before ...corev1.Pod) {
 	})
 }
 
-func envoyRolled(t *testing.T, _ *harness.Mooring, _ mooring.Spec) {
-	kubectl(t, "", "rollout", "restart", "deployment/mooring-envoy", "--namespace", release)
-	kubectl(t, "", "rollout", "status", "deployment/mooring-envoy", "--namespace", release, "--timeout", "3m")
-	awaitPods(t, release, component("envoy"), 2, 2*time.Minute)
+func controlPlanesRolled(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
+	untroubled(t, m, func() { restart(t, "xds") })
+	m.AwaitReady(spec.Name, 3, startTimeout)
+}
+
+func envoyRolled(t *testing.T, m *harness.Mooring, _ mooring.Spec) {
+	untroubled(t, m, func() { restart(t, "envoy") })
+}
+
+// restart replaces the pods of a part one after the other.
+func restart(t *testing.T, part string) {
+	t.Helper()
+	kubectl(t, "", "rollout", "restart", "deployment/mooring-"+part, "--namespace", release)
+	kubectl(t, "", "rollout", "status", "deployment/mooring-"+part, "--namespace", release, "--timeout", "3m")
+	awaitPods(t, release, component(part), 2, 2*time.Minute)
 }
 
 // keysRotated adds a key as docs/reference/session-keys.md says for several
@@ -137,17 +147,7 @@ func envoyRolled(t *testing.T, _ *harness.Mooring, _ mooring.Spec) {
 // signs at once is one that some of them do not know yet.
 func keysRotated(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
 	before := keyOf(m.Initialize(spec.Name).ID)
-	key := filepath.Join(t.TempDir(), "key.pem")
-	if out, err := exec.CommandContext(t.Context(), "openssl", "ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out", key).CombinedOutput(); err != nil {
-		t.Fatalf("making a key: %v: %s", err, out)
-	}
-	text, err := os.ReadFile(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := time.Now().Add(keyDelay).UTC().Format("20060102T150405Z") + ".pem"
-	kubectl(t, "", "patch", "secret", "mooring-session-keys", "--namespace", release, "--type", "merge",
-		"--patch", `{"data":{"`+name+`":"`+base64.StdEncoding.EncodeToString(text)+`"}}`)
+	addKey(t, "mooring-session-keys", time.Now().Add(keyDelay))
 	signed := 0
 	harness.Await(t, "sessions are signed with the new key", 3*time.Minute, func() bool {
 		session := m.Initialize(spec.Name)
@@ -161,6 +161,23 @@ func keysRotated(t *testing.T, m *harness.Mooring, spec mooring.Spec) {
 		}
 		return signed == 8
 	})
+}
+
+// addKey puts a new key into the ring of the Secret, to sign from that time on.
+func addKey(t *testing.T, secret string, from time.Time) {
+	t.Helper()
+	text, err := exec.CommandContext(t.Context(), "openssl", "ecparam", "-genkey", "-noout", "-name", "prime256v1").Output()
+	if err != nil {
+		t.Fatalf("making a key: %v", err)
+	}
+	putKey(t, secret, from.UTC().Format("20060102T150405Z")+".pem", text)
+}
+
+// putKey puts the key into the ring of the Secret, under that name.
+func putKey(t *testing.T, secret, name string, text []byte) {
+	t.Helper()
+	kubectl(t, "", "patch", "secret", secret, "--namespace", release, "--type", "merge",
+		"--patch", `{"data":{"`+name+`":"`+base64.StdEncoding.EncodeToString(text)+`"}}`)
 }
 
 // keyOf is the part of a session's id that names the key it was signed with.

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"context"
-	"net"
 	"testing"
 	"time"
 
@@ -49,10 +47,5 @@ func traffic(t *testing.T) {
 // through is Mooring to an administrator who is sent to that pod of Envoy's.
 func through(t *testing.T, envoy corev1.Pod) *harness.Mooring {
 	t.Helper()
-	to := transport()
-	to.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", net.JoinHostPort(envoy.Status.PodIP, "8080"))
-	}
-	return harness.Attach(t, front, to).As("Authorization", "Bearer "+adminKey(t))
+	return harness.Attach(t, front, toEnvoy(envoy.Status.PodIP)).As("Authorization", "Bearer "+adminKey(t))
 }
