@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mooring "github.com/mooring-mcp/mooring/adapters"
@@ -155,7 +157,8 @@ func setOf(t *testing.T, name string) (set appsv1.StatefulSet) {
 }
 
 // woken: of many who call at once, each is held, and answered by the one pod that
-// starts, which was asked once by each.
+// starts, which was asked once by each; though the control plane that leads, and
+// holds some of them, is killed meanwhile.
 func woken(t *testing.T, m *harness.Mooring, session harness.Raw, slept appsv1.StatefulSet) {
 	t.Helper()
 	l := newLedger(t)
@@ -176,6 +179,8 @@ func woken(t *testing.T, m *harness.Mooring, session harness.Raw, slept appsv1.S
 		}
 	}
 	harness.Await(t, "all are held", 10*time.Second, func() bool { return counted(t, "mooring_wake_held_requests") == callers })
+	plane := leader(t)
+	kill(t, plane, "xds")
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
@@ -195,6 +200,20 @@ func woken(t *testing.T, m *harness.Mooring, session harness.Raw, slept appsv1.S
 	if field(t, drowsy, "{.status.asleepSince}") != "" || field(t, drowsy, "{.status.wokenAt}") == "" {
 		t.Errorf("its object says %s", field(t, drowsy, "{.status}"))
 	}
+	awaitRestarted(t, "xds", plane)
+}
+
+// leader is the control plane that leads.
+func leader(t *testing.T) (pod corev1.Pod) {
+	t.Helper()
+	var lease coordinationv1.Lease
+	if err := lab.objects.Get(t.Context(), client.ObjectKey{Namespace: release, Name: release + "-xds"}, &lease); err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.objects.Get(t.Context(), client.ObjectKey{Namespace: release, Name: *lease.Spec.HolderIdentity}, &pod); err != nil {
+		t.Fatal(err)
+	}
+	return pod
 }
 
 // modernCall calls a tool in the modern era. It may be called from any goroutine.
