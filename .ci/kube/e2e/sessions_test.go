@@ -139,7 +139,9 @@ func restart(t *testing.T, part string) {
 	t.Helper()
 	kubectl(t, "", "rollout", "restart", "deployment/mooring-"+part, "--namespace", release)
 	kubectl(t, "", "rollout", "status", "deployment/mooring-"+part, "--namespace", release, "--timeout", "3m")
-	awaitPods(t, release, component(part), 2, 2*time.Minute)
+	if nodes := nodesOf(awaitPods(t, release, component(part), 2, 2*time.Minute)); len(nodes) != 2 {
+		t.Errorf("both pods of %s are on one node: %v", part, nodes)
+	}
 }
 
 // keysRotated adds a key as docs/reference/session-keys.md says for several
