@@ -90,15 +90,22 @@ func (f *Fleet) close() {
 	group.Wait()
 }
 
-// RoundTrip implements http.RoundTripper: it counts what goes over the wire.
+// RoundTrip implements http.RoundTripper: it counts what goes over the wire. Of a
+// stream that is not there now it makes an error, after which the client comes
+// back: for an answer of 5xx it would give the session up.
 func (f *Fleet) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := f.next.RoundTrip(r)
-	if err == nil && res.StatusCode >= 300 {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.statuses[res.StatusCode]++
+	if err != nil || res.StatusCode < http.StatusMultipleChoices {
+		return res, err
 	}
-	return res, err
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.statuses[res.StatusCode]++
+	if r.Method == http.MethodGet && res.StatusCode >= http.StatusInternalServerError {
+		_ = res.Body.Close()
+		return nil, fmt.Errorf("opening a stream: %s", http.StatusText(res.StatusCode))
+	}
+	return res, nil
 }
 
 // In is the test that fails from now on, a part of the one f was made for.
