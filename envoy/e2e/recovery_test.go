@@ -216,15 +216,7 @@ func TestASingleReplicaIsWaitedFor(t *testing.T) {
 	for range 2 { // the second time it starts a moment later
 		m.Await("the bridge is there", 20*time.Second, func() bool { return len(m.Bridges()) == 1 })
 		m.Kill(m.Bridges()[0])
-		answer := session.Post(listTools)
-		// Written to a connection whose end Envoy had not seen yet: the bridge may
-		// have had it, so it is for the client to send it again. Each of Envoy's
-		// threads has connections of its own.
-		for range runtime.NumCPU() {
-			if answer.Status == http.StatusBadGateway {
-				answer = session.Post(listTools)
-			}
-		}
+		answer := listedAfterKill(session)
 		if answer.Status != http.StatusOK {
 			t.Errorf("the session right after the kill: status %d: %s", answer.Status, answer.Body)
 		}
@@ -235,6 +227,21 @@ func TestASingleReplicaIsWaitedFor(t *testing.T) {
 	if _, err := harness.Call(limited(t, 20*time.Second), caller, "who", nil); err != nil {
 		t.Errorf("the session of the call that is lost: %v", err)
 	}
+}
+
+// listedAfterKill lists tools in a session whose bridge was just killed. What is
+// written to a connection whose end Envoy had not seen yet may have reached the
+// bridge, so it is for the client to send it again; each of Envoy's threads has
+// connections of its own.
+func listedAfterKill(session harness.Raw) harness.Answer {
+	answer := session.Post(listTools)
+	for range runtime.NumCPU() {
+		if answer.Status != http.StatusBadGateway {
+			break
+		}
+		answer = session.Post(listTools)
+	}
+	return answer
 }
 
 // TestSessionsThatFailStay404 is the choice of servers that keep something.

@@ -69,8 +69,13 @@ func (m *Mooring) Servers() []int {
 // Instance is the instance that the process belongs to.
 func (m *Mooring) Instance(pid int) string { return variable(pid, "MOORING_INSTANCE") }
 
-// Alive reports whether the process is there and no zombie.
+// Alive reports whether anything of the process runs: one whose first thread is
+// a zombie has its files and sockets until the last of its threads has ended.
 func Alive(pid int) bool {
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if len(threads) > 1 {
+		return true
+	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
