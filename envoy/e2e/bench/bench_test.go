@@ -30,7 +30,7 @@ func TestLoadChecksAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		if len(r.rounds) != 2 || r.rate() <= 0 || r.memory[0] == 0 || ratio(r, r) != 1 {
+		if len(r.starts) != 1 || len(r.starts[0].rounds) != 2 || r.rate() <= 0 || r.starts[0].memory[0] == 0 || mean(sharesOf(r, r)) != 1 {
 			t.Errorf("measured %+v", r)
 		}
 	}
@@ -68,23 +68,45 @@ func TestPercentile(t *testing.T) {
 }
 
 // TestShares: each round is compared with the same round of the other way, so that
-// one that was disturbed does not count more.
+// one that was disturbed does not count more; each start counts as much as another.
 func TestShares(t *testing.T) {
-	of := func(seconds ...int) measured {
+	of := func(starts ...[]int) measured {
 		m := measured{}
-		for _, s := range seconds {
-			m.rounds = append(m.rounds, sample{
-				elapsed: time.Duration(s) * time.Second, latencies: make([]time.Duration, 10), cpu: []time.Duration{time.Duration(s) * time.Second, time.Duration(s) * time.Second},
-			})
+		for _, rounds := range starts {
+			var at started
+			for _, s := range rounds {
+				took := time.Duration(s) * time.Second
+				at.rounds = append(at.rounds, sample{elapsed: took, latencies: make([]time.Duration, 10), cpu: []time.Duration{took, took}})
+			}
+			m.starts = append(m.starts, at)
 		}
 		return m
 	}
-	base, other := of(1, 1, 9), of(2, 2, 9)
-	if got := ratio(other, base); got != .5 {
-		t.Errorf("a share of %v of the throughput", got)
+	base, other := of([]int{1, 1, 9}, []int{3, 3, 3}), of([]int{2, 2, 9}, []int{3, 3, 3})
+	if got := sharesOf(other, base); !slices.Equal(got, []float64{.5, 1}) {
+		t.Errorf("shares %v of the throughput", got)
 	}
-	if got := spentRatio(other, base); got != 2 {
+	if got := spentShares(other, base); !slices.Equal(got, []float64{2, 1}) {
 		t.Errorf("%v times the CPU time", got)
+	}
+	if got := mean([]float64{.5, 1}); got != .75 {
+		t.Errorf("the mean is %v", got)
+	}
+}
+
+// TestStartsAddUp: what was found after each start is of one table.
+func TestStartsAddUp(t *testing.T) {
+	after := func(memory int64) comparison {
+		m := measured{way: way{name: "a", parts: []part{{"self", 1}}}}
+		m.starts = []started{{rounds: []sample{{elapsed: time.Second, latencies: make([]time.Duration, 10), cpu: []time.Duration{time.Second}}}, memory: []int64{memory}}}
+		return comparison{tables: []table{{1, 1, []measured{m}}}}
+	}
+	c := after(1 << 20)
+	c.add(after(3 << 20))
+	c.add(after(2 << 20))
+	m := c.tables[0].ways[0]
+	if got, want := m.costs(), "100.000 (self 100.000); self 3 MiB"; len(m.starts) != 3 || m.rate() != 10 || got != want {
+		t.Errorf("%d starts, %v calls a second, %q", len(m.starts), m.rate(), got)
 	}
 }
 

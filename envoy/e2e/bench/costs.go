@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"runtime"
 
 	"github.com/mooring-mcp/mooring/adapters"
 )
@@ -35,19 +33,19 @@ func bothInspected() []adapters.Spec {
 }
 
 // gatewayCost measures what Envoy and extproc cost by themselves.
-func gatewayCost(ctx context.Context, s *stage) error {
+func gatewayCost(ctx context.Context, s *stage) ([]comparison, error) {
 	issuer, err := startIssuer()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer issuer.close()
 	plain, addresses, err := s.startPlain(s.backend.addr())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g, err := s.startGateway("gateway", issuer, bothInspected(), observing{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ways := []way{
 		{name: "direct", what: "client -> server", url: "http://" + s.backend.addr() + "/mcp", token: g.token},
@@ -58,29 +56,29 @@ func gatewayCost(ctx context.Context, s *stage) error {
 	}
 	ended, err := s.profile(g.ops)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = s.compare(ctx, ways, []string{wayEnvoy}, []int{1, 16, 64}, nil)
+	c, err := s.compare(ctx, ways, []string{wayEnvoy}, []int{1, 16, 64})
 	if profileErr := ended(); err == nil {
 		err = profileErr
 	}
-	return err
+	return []comparison{c}, err
 }
 
 // bridgedCost measures a gateway as the launcher runs it, with an adapter of a
 // remote server, which a bridge proxies.
-func bridgedCost(ctx context.Context, s *stage) error {
+func bridgedCost(ctx context.Context, s *stage) ([]comparison, error) {
 	bridge, socket, err := s.startBridge()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	plain, addresses, err := s.startPlain(s.backend.addr(), socket)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	launcher, address, err := s.startMooring(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ways := []way{
 		{name: wayEnvoy, what: "client -> [Envoy] -> server", url: "http://" + addresses[0] + "/mcp", parts: []part{plain}},
@@ -91,48 +89,12 @@ func bridgedCost(ctx context.Context, s *stage) error {
 	}
 	mooring := &ways[len(ways)-1]
 	if err := await(ctx, *mooring); err != nil {
-		return err
+		return nil, err
 	}
 	// Only now all of the gateway's processes are there, the bridge included.
 	if mooring.parts, err = partsOf(launcher.PID()); err != nil {
-		return err
+		return nil, err
 	}
-	return s.compare(ctx, ways, []string{wayEnvoy, wayEnvoyBridge}, []int{1, 32}, nil)
-}
-
-// compare measures all ways for all sizes and numbers of connections. More is told
-// of each after its table; nil means nobody.
-func (s *stage) compare(ctx context.Context, ways []way, with []string, connections []int, more func([]measured)) error {
-	if len(s.cfg.Connections) > 0 {
-		connections = s.cfg.Connections
-	}
-	for _, w := range ways {
-		if err := await(ctx, w); err != nil {
-			return err
-		}
-	}
-	fmt.Printf("\n%d CPUs, %d rounds of %v for each way; CPU-seconds for 1,000 calls and memory are those of the parts in brackets\n",
-		runtime.NumCPU(), s.cfg.Rounds, s.cfg.Duration)
-	for _, w := range ways {
-		fmt.Printf("  %-13s %s\n", w.name, w.what)
-	}
-	for _, size := range s.cfg.Sizes {
-		for _, n := range connections {
-			all, closeAll, err := connect(ctx, ways, size, n)
-			if err != nil {
-				return err
-			}
-			results, err := measure(ctx, s.cfg, all)
-			closeAll()
-			if err != nil {
-				return err
-			}
-			fmt.Printf("\ntools/call, %d B there and back, %d connections\n", size, n)
-			report(results, with)
-			if more != nil {
-				more(results)
-			}
-		}
-	}
-	return nil
+	c, err := s.compare(ctx, ways, []string{wayEnvoy, wayEnvoyBridge}, []int{1, 32})
+	return []comparison{c}, err
 }

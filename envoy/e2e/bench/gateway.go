@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/mooring-mcp/mooring/adapters"
 	"github.com/mooring-mcp/mooring/envoy/bootstrap"
@@ -15,27 +20,17 @@ import (
 type gateway struct {
 	address, token string
 	parts          []part
-	// ops is the socket of extproc's profiles.
-	ops string
+	// ops is the socket of extproc's profiles, and admin that of Envoy's own.
+	ops, admin string
 }
 
 // observing is what a gateway tells of its requests.
 type observing struct {
-	// uncounted leaves out the log that metrics are made of.
-	uncounted bool
 	// lines makes extproc write a line for each request.
 	lines bool
 	// traces is where spans are sent, of one in a hundred requests. Empty means the
 	// environment's choice.
 	traces string
-}
-
-// plane are the arguments of the control plane.
-func (o observing) plane() []string {
-	if o.uncounted {
-		return []string{"--uncounted"}
-	}
-	return nil
 }
 
 // extProc are those of the external processor.
@@ -52,6 +47,49 @@ func (o observing) environment() []string {
 		return nil
 	}
 	return append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+o.traces, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01")
+}
+
+// told is the key of Envoy's runtime that turns off what all else is made of.
+const told = "mooring.bench.told"
+
+// changeable is a bootstrap whose Envoy's runtime can be changed, which Mooring's
+// cannot.
+func changeable(bootstrap []byte) ([]byte, error) {
+	var config map[string]any
+	if err := yaml.Unmarshal(bootstrap, &config); err != nil {
+		return nil, fmt.Errorf("reading the bootstrap: %w", err)
+	}
+	runtime, _ := config["layered_runtime"].(map[string]any)
+	layers, ok := runtime["layers"].([]any)
+	if !ok {
+		return nil, errors.New("the bootstrap has no runtime")
+	}
+	runtime["layers"] = append(layers, map[string]any{"name": "admin", "admin_layer": map[string]any{}})
+	return json.Marshal(config)
+}
+
+// tell turns on or off that anybody is told of requests. What it cannot turn off
+// is that the external processor chooses which of those that it judges are
+// recorded.
+func (g *gateway) tell(ctx context.Context, on bool) error {
+	value := ""
+	if !on {
+		value = "0"
+	}
+	client := clientOf(g.admin)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://envoy/runtime_modify?"+told+"="+value, nil)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("changing Envoy's runtime: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("changing Envoy's runtime: status %d", res.StatusCode)
+	}
+	return nil
 }
 
 // startGateway starts one for the adapters, which tells of its requests what o
@@ -82,11 +120,10 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec,
 	if err != nil {
 		return nil, err
 	}
-	plane := exec.Command(s.cfg.Plane, append([]string{
-		"--adapters", path, "--auth", s.path(name + "-auth.yaml"),
-		"--session-jwks", s.path(name + "-session.jwks"), "--endpoint", s.backend.addr(),
-		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen,
-	}, o.plane()...)...)
+	plane := exec.Command(s.cfg.Plane,
+		"--adapters", path, "--auth", s.path(name+"-auth.yaml"),
+		"--session-jwks", s.path(name+"-session.jwks"), "--endpoint", s.backend.addr(),
+		"--ads-socket", socket("ads"), "--listen", listen, "--ops-listen", opsListen, "--told", told)
 	plane.Env = o.environment()
 	if _, err := s.start(name+"-plane", plane); err != nil {
 		return nil, err
@@ -99,7 +136,10 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec,
 	if err != nil {
 		return nil, err
 	}
-	if path, err = s.write(name+"-envoy.yaml", string(config)); err != nil {
+	if config, err = changeable(config); err != nil {
+		return nil, err
+	}
+	if path, err = s.write(name+"-envoy.json", string(config)); err != nil {
 		return nil, err
 	}
 	p, err := s.start(name+"-envoy", exec.Command(s.cfg.Envoy, "--config-path", path, "--disable-hot-restart", "--log-level", "warning"))
@@ -107,7 +147,7 @@ func (s *stage) startGateway(name string, issuer *issuer, specs []adapters.Spec,
 		return nil, err
 	}
 	return &gateway{
-		address: listen, token: token, parts: []part{{"envoy", p.PID()}, extProc}, ops: socket("extproc-ops"),
+		address: listen, token: token, parts: []part{{"envoy", p.PID()}, extProc}, ops: socket("extproc-ops"), admin: socket("admin"),
 	}, nil
 }
 

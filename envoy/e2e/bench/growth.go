@@ -22,62 +22,62 @@ const (
 )
 
 // memoryOverCalls shows the memory of the gateway over very many calls.
-func memoryOverCalls(ctx context.Context, s *stage) error {
+func memoryOverCalls(ctx context.Context, s *stage) ([]comparison, error) {
 	issuer, err := startIssuer()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer issuer.close()
 	g, err := s.startGateway("gateway", issuer, []adapters.Spec{spec("always")}, observing{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w := g.way("always", "", "always")
 	if err := await(ctx, w); err != nil {
-		return err
+		return nil, err
 	}
 	all, closeAll, err := connect(ctx, []way{w}, growthSize, growthConnections)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer closeAll()
 	fmt.Printf("\nresident memory over %d calls of %d B, %d connections\n", s.cfg.Calls, growthSize, growthConnections)
 	for look := range looks + 1 {
 		memory, err := memoryOf(g.parts)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		fmt.Printf("  %9d  %s\n", look*(s.cfg.Calls/looks), eachMemory(g.parts, memory))
 		if look == looks {
-			return nil
+			return nil, nil
 		}
 		if err := loadCalls(ctx, all[0], s.cfg.Calls/looks); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // manyAdapters compares the cost of a call where there are few adapters and
 // where there are many: as many of them called, and many of them called.
-func manyAdapters(ctx context.Context, s *stage) error {
+func manyAdapters(ctx context.Context, s *stage) ([]comparison, error) {
 	issuer, err := startIssuer()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer issuer.close()
 	few, err := s.startAdapters(issuer, fewAdapters, "few")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	many, err := s.startAdapters(issuer, s.cfg.Adapters, "many")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Its own, so that its connections and what it remembers weigh on no other way.
 	spread, err := s.startAdapters(issuer, s.cfg.Adapters, "spread")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ways := []way{
 		few.wayToMany(fewAdapters, fewAdapters),
@@ -87,7 +87,8 @@ func manyAdapters(ctx context.Context, s *stage) error {
 	cfg := s.cfg
 	s.cfg.Sizes, s.cfg.Connections = []int{growthSize}, []int{growthConnections}
 	defer func() { s.cfg = cfg }()
-	return s.compare(ctx, ways, []string{ways[0].name}, nil, nil)
+	c, err := s.compare(ctx, ways, []string{ways[0].name}, nil)
+	return []comparison{c}, err
 }
 
 // startAdapters starts a gateway of that name with so many adapters, which are

@@ -31,22 +31,28 @@ type connected struct {
 	clients []*client
 }
 
-// measured are the samples of one way, one of each round, and its memory after
-// them.
-type measured struct {
-	way
+// started are the samples of one way after one start, one of each round, and the
+// memory of its parts after them.
+type started struct {
 	rounds []sample
 	memory []int64
+}
+
+// measured is what one way did.
+type measured struct {
+	way
+	starts []started
 }
 
 // measure runs all ways one after the other, again and again and each time
 // another one first, so that whatever else the machine does falls on all alike.
 // Each turn has connections of its own: which of a server's threads has how many
-// of them is chance, and would favour a way in all rounds.
+// of them is chance, and would favour a way in all rounds. The rounds are those of
+// one start.
 func measure(ctx context.Context, cfg Config, all []connected) ([]measured, error) {
 	out := make([]measured, len(all))
 	for i, w := range all {
-		out[i].way = w.way
+		out[i] = measured{way: w.way, starts: make([]started, 1)}
 	}
 	for round := range cfg.Rounds + 1 {
 		for k := range all {
@@ -56,7 +62,7 @@ func measure(ctx context.Context, cfg Config, all []connected) ([]measured, erro
 				return nil, fmt.Errorf("%s: %w", all[i].name, err)
 			}
 			if round > 0 { // the first warms up
-				out[i].rounds = append(out[i].rounds, s)
+				out[i].starts[0].rounds = append(out[i].starts[0].rounds, s)
 			}
 		}
 	}
@@ -65,7 +71,7 @@ func measure(ctx context.Context, cfg Config, all []connected) ([]measured, erro
 		if err != nil {
 			return nil, err
 		}
-		out[i].memory = memory
+		out[i].starts[0].memory = memory
 	}
 	return out, nil
 }
@@ -96,6 +102,11 @@ func connect(ctx context.Context, ways []way, size, connections int) ([]connecte
 
 // turn is load on other connections.
 func turn(ctx context.Context, w connected, d time.Duration) (sample, error) {
+	if w.prepare != nil {
+		if err := w.prepare(ctx); err != nil {
+			return sample{}, err
+		}
+	}
 	for _, c := range w.clients {
 		if err := c.reconnect(ctx); err != nil {
 			return sample{}, err

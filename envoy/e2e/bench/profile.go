@@ -32,13 +32,7 @@ func (s *stage) profile(socket string) (func() error, error) {
 }
 
 func fetchProfile(out io.Writer, socket string, d time.Duration) error {
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-	}}
-	res, err := client.Get(fmt.Sprintf("http://extproc/debug/pprof/profile?seconds=%d", int(d.Seconds())))
+	res, err := clientOf(socket).Get(fmt.Sprintf("http://extproc/debug/pprof/profile?seconds=%d", int(d.Seconds())))
 	if err != nil {
 		return fmt.Errorf("keeping a profile: %w", err)
 	}
@@ -47,4 +41,14 @@ func fetchProfile(out io.Writer, socket string, d time.Duration) error {
 		return fmt.Errorf("keeping a profile: %w", err)
 	}
 	return nil
+}
+
+// clientOf asks whoever serves at a socket.
+func clientOf(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
 }

@@ -28,6 +28,8 @@ type way struct {
 	// paths are the endpoints in place of that of url, each client's its own
 	// selection. Nil means that of url.
 	paths func(client int) []string
+	// prepare is done before each turn. Nil means that nothing is.
+	prepare func(context.Context) error
 }
 
 // pathsOf are the endpoints that a client uses.

@@ -39,7 +39,7 @@ type Config struct {
 	ADSSocket string `name:"ads-socket" required:"" placeholder:"FILE" help:"Unix socket for Envoy's discovery."`
 	Listen    string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves MCP."`
 	OpsListen string `required:"" placeholder:"HOST:PORT" help:"Where Envoy serves metrics."`
-	Uncounted bool   `help:"Leave out what metrics are made of."`
+	Told      string `placeholder:"KEY" help:"A key of Envoy's runtime that can turn off what metrics and traces are made of."`
 }
 
 func main() {
@@ -61,7 +61,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	settings := translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Uncounted: cfg.Uncounted}
+	settings := translate.Settings{Fast: true, Listen: cfg.Listen, OpsListen: cfg.OpsListen, Told: cfg.Told}
 	if traces.On() {
 		settings.Traces = &traces.Sampler
 	}

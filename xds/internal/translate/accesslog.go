@@ -8,6 +8,7 @@ import (
 	accessloggrpcv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
 	opentelemetryv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/open_telemetry/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	commonv1 "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -64,7 +65,8 @@ func openRequests() *accesslogv3.AccessLog {
 // Envoy's own protocol would carry all that is known of a request, the claims of
 // its tokens among it, which costs several times as much as these fields in one
 // text. Envoy sends what it has collected when that is 16 KiB, or after a second.
-func allRequests() *accesslogv3.AccessLog {
+// Where told is a key of Envoy's runtime, that can turn it off.
+func allRequests(told string) *accesslogv3.AccessLog {
 	to := grpcService(contract.ClusterExtProcLog)
 	to.Timeout = durationpb.New(exportTimeout)
 	to.RetryPolicy = &corev3.RetryPolicy{
@@ -75,7 +77,7 @@ func allRequests() *accesslogv3.AccessLog {
 			MaxInterval: durationpb.New(exportTimeout),
 		},
 	}
-	return &accesslogv3.AccessLog{
+	l := &accesslogv3.AccessLog{
 		Name: contract.LogRequests,
 		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed(&opentelemetryv3.OpenTelemetryAccessLogConfig{
 			LogName:              contract.LogRequests,
@@ -84,4 +86,10 @@ func allRequests() *accesslogv3.AccessLog {
 			Body:                 &commonv1.AnyValue{Value: &commonv1.AnyValue_StringValue{StringValue: contract.LogLine()}},
 		})},
 	}
+	if told != "" {
+		l.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_RuntimeFilter{
+			RuntimeFilter: &accesslogv3.RuntimeFilter{RuntimeKey: told, PercentSampled: &typev3.FractionalPercent{Numerator: 100}},
+		}}
+	}
+	return l
 }

@@ -58,7 +58,7 @@ func (t *Translator) fastRoutes(p contract.Policy, limits *adapters.TrafficLimit
 	traced := t.withSession(p, contract.RouteSession)
 	traced.Match = proto.CloneOf(fast.Match)
 	traced.Match.Headers = append(common, untraced())
-	traced.Match.RuntimeFraction = &corev3.RuntimeFractionalPercent{DefaultValue: &typev3.FractionalPercent{
+	traced.Match.RuntimeFraction = &corev3.RuntimeFractionalPercent{RuntimeKey: t.told, DefaultValue: &typev3.FractionalPercent{
 		Numerator: uint32(math.Round(t.traces.Ratio * samples)), Denominator: typev3.FractionalPercent_MILLION,
 	}}
 	return []*routev3.Route{traced, fast}

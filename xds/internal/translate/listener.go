@@ -41,10 +41,7 @@ func publicListener(r resolved) *listenerv3.Listener {
 	hcm := connectionManager(contract.StatPublic, r.limits)
 	hcm.HttpFilters = publicFilters(r)
 	hcm.LocalReplyConfig = localReplies()
-	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests()}
-	if r.counted {
-		hcm.AccessLog = append(hcm.AccessLog, allRequests())
-	}
+	hcm.AccessLog = []*accesslogv3.AccessLog{openRequests(), allRequests(r.told)}
 	hcm.AccessLogOptions = &hcmv3.HttpConnectionManager_HcmAccessLogOptions{AccessLogFlushInterval: durationpb.New(openInterval)}
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 		ConfigSource: adsSource(), RouteConfigName: contract.RoutesPublic,

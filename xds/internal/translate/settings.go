@@ -40,9 +40,10 @@ type Settings struct {
 	// Waker has requests held to adapters without a replica that serves. The zero
 	// value has them refused, after some tries where they may be sent again.
 	Waker Waker
-	// Uncounted leaves out the log that metrics and the audit are made of. It is
-	// for measuring what those cost.
-	Uncounted bool
+	// Told is a key of Envoy's runtime that, at 0, has nobody told of a request: its
+	// log has no line of it, and what Envoy may let pass by itself is in no trace. It
+	// is for measuring what those cost. Empty means that all are told of, always.
+	Told string
 	// Traces say which traces are recorded: what Envoy may let pass by itself is in
 	// none of them. Nil means that none are.
 	Traces *otlp.Sampler
@@ -116,7 +117,7 @@ type resolved struct {
 	fast    bool
 	pods    bool
 	traces  *otlp.Sampler
-	counted bool
+	told    string
 	waker   waker
 }
 
@@ -164,7 +165,7 @@ func (s Settings) resolve() (resolved, error) {
 		fast:     s.Fast,
 		pods:     s.Pods,
 		traces:   s.Traces,
-		counted:  !s.Uncounted,
+		told:     s.Told,
 		waker:    waker,
 	}, nil
 }

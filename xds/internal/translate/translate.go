@@ -69,7 +69,9 @@ type Translator struct {
 	pods    bool
 	waker   waker
 	// traces is nil where none are recorded.
-	traces    *otlp.Sampler
+	traces *otlp.Sampler
+	// told is Settings.Told.
+	told      string
 	listeners []*listenerv3.Listener
 }
 
@@ -80,7 +82,7 @@ func New(s Settings) (*Translator, error) {
 		return nil, err
 	}
 	t := &Translator{
-		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, waker: r.waker, traces: r.traces,
+		limits: r.limits, hosts: r.hosts, address: r.address, fast: r.fast, pods: r.pods, waker: r.waker, traces: r.traces, told: r.told,
 	}
 	public, ops := publicListener(r), opsListener(r)
 	if err := errors.Join(public.ValidateAll(), ops.ValidateAll()); err != nil {
