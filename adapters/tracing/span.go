@@ -182,13 +182,6 @@ func (s Span) Describe(verb string, m Message) {
 	s.span.SetAttributes(all...)
 }
 
-// Rename names the span after m alone.
-func (s Span) Rename(m Message) {
-	if s.span != nil {
-		s.span.SetName(SpanName(m))
-	}
-}
-
 // Set adds an attribute, unless its value is empty.
 func (s Span) Set(key, value string) {
 	if s.span != nil && value != "" {

@@ -153,8 +153,8 @@ type Route string
 
 const (
 	// RouteFast is what Envoy may let pass by itself: a message of a session of an
-	// adapter with inspection session, whose trace nobody records. What it does not let pass is the external
-	// processor's, as on RouteSession.
+	// adapter with inspection session, whose trace nobody records. What it does not
+	// let pass is the external processor's, as on RouteSession.
 	RouteFast Route = "fast"
 	// RouteSession has an Mcp-Session-Id.
 	RouteSession Route = "session"

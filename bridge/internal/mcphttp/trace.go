@@ -76,7 +76,7 @@ const outcomeUnsent tools.Outcome = "unsent"
 func (c *call) over(tool string, outcome tools.Outcome) {
 	for _, span := range []tracing.Span{c.asked, c.serving} {
 		if tool != "" {
-			span.Rename(tracing.Message{Method: c.msg.Method, Tool: tool, NamesTool: true})
+			span.Name(tracing.SpanName(tracing.Message{Method: c.msg.Method, Tool: tool, NamesTool: true}))
 		}
 		span.Result(outcome.Wrong(), c.code)
 	}

@@ -67,7 +67,7 @@ func (t *tally) endWith(outcome tools.Outcome, code int) {
 		}
 		for _, span := range []tracing.Span{t.spans.asked, t.spans.served} {
 			if shown != "" {
-				span.Rename(tracing.Message{Method: t.msg.Method, Tool: shown, NamesTool: true})
+				span.Name(tracing.SpanName(tracing.Message{Method: t.msg.Method, Tool: shown, NamesTool: true}))
 			}
 			if outcome != tools.Error || code != 0 {
 				span.Result(outcome.Wrong(), code)
