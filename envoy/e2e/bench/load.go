@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -44,8 +45,9 @@ type measured struct {
 	starts []started
 }
 
-// measure runs all ways one after the other, again and again and each time
-// another one first, so that whatever else the machine does falls on all alike.
+// measure runs all ways one after the other, again and again and each time in
+// another order, so that whatever else the machine does falls on all alike, what
+// the way before has left to be done among it.
 // Each turn has connections of its own: which of a server's threads has how many
 // of them is chance, and would favour a way in all rounds. The rounds are those of
 // one start.
@@ -55,8 +57,7 @@ func measure(ctx context.Context, cfg Config, all []connected) ([]measured, erro
 		out[i] = measured{way: w.way, starts: make([]started, 1)}
 	}
 	for round := range cfg.Rounds + 1 {
-		for k := range all {
-			i := (k + round) % len(all)
+		for _, i := range rand.Perm(len(all)) {
 			s, err := turn(ctx, all[i], cfg.Duration)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", all[i].name, err)
