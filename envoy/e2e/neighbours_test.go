@@ -21,9 +21,10 @@ import (
 const (
 	// slowdown is how much of a neighbour's load an adapter may feel.
 	slowdown = 2
-	// settled is how many calls come before those that are measured, with load and
-	// without: what begins or ends a load is none of it.
-	settled = 50
+	// settled is how long calls come before those that are measured, with load and
+	// without: what begins or ends a load, as a hundred connections and large bodies
+	// do, is none of it.
+	settled = 500 * time.Millisecond
 	// samples are the calls of one round with or without load.
 	samples = 250
 	// leastRounds and mostRounds bound the rounds: the median of few is noise, and
@@ -87,17 +88,25 @@ func (n *neighbours) compare(t *testing.T, load func(context.Context) (end func(
 // p99 is what one call in a hundred to the calm adapter takes longer than.
 func (n *neighbours) p99(t *testing.T) time.Duration {
 	t.Helper()
-	took := make([]time.Duration, settled+samples)
-	for i := range took {
-		start := time.Now()
-		if answer := n.calm.Post(n.message("tools/list", "{}")); answer.Status != http.StatusOK {
-			t.Fatalf("the calm adapter: status %d: %s", answer.Status, answer.Body)
-		}
-		took[i] = time.Since(start)
+	for begin := time.Now(); time.Since(begin) < settled; {
+		n.call(t)
 	}
-	took = took[settled:]
+	took := make([]time.Duration, samples)
+	for i := range took {
+		took[i] = n.call(t)
+	}
 	slices.Sort(took)
 	return took[samples*99/100]
+}
+
+// call is how long a call to the calm adapter takes.
+func (n *neighbours) call(t *testing.T) time.Duration {
+	t.Helper()
+	start := time.Now()
+	if answer := n.calm.Post(n.message("tools/list", "{}")); answer.Status != http.StatusOK {
+		t.Fatalf("the calm adapter: status %d: %s", answer.Status, answer.Body)
+	}
+	return time.Since(start)
 }
 
 // message is a request with an id of its own.
